@@ -1,0 +1,1 @@
+"""One file an admission plugin; chain.py names their order."""

@@ -1,0 +1,1 @@
+"""The Client Protocol, the HTTP client, kubeconfig."""

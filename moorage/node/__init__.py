@@ -1,0 +1,1 @@
+"""One node: pure decisions about pods, and the loop that performs them."""

@@ -1,0 +1,1 @@
+"""Pod addresses, services and names."""

@@ -1,0 +1,1 @@
+"""What runs pods, behind one Protocol (runtime.py)."""

@@ -1,0 +1,1 @@
+"""The one loop that runs rules: informers, queue, apply, barrier, story."""

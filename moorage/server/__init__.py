@@ -1,0 +1,1 @@
+"""HTTP only: routes, content types, watch streams, upgrades."""

@@ -1,0 +1,1 @@
+"""The revision log: bytes with revisions, durable before visible. No Kubernetes words."""

@@ -1,0 +1,1 @@
+"""Volume drivers behind one Protocol (driver.py)."""
