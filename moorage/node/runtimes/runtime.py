@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from moorage.aio.process import Process
+
 
 class RuntimeFailure(Exception):
     """The runtime could not do it. `reason` is the word a pod's status shows; `temporary` tells whether to try again."""
@@ -121,26 +123,6 @@ class ImageStatus:
     size_bytes: int = 0
     user: str = ""
     references: tuple[str, ...] = ()
-
-
-class Process(Protocol):
-    """A command that runs in a container. Descriptors belong to the caller, who closes them; -1 where there is none.
-
-    With a terminal `stdin` and `stdout` are the same terminal and `stderr` is -1.
-    """
-
-    stdin: int
-    stdout: int
-    stderr: int
-
-    def resize(self, width: int, height: int) -> None:
-        """Tell the terminal its size in characters."""
-
-    async def wait(self) -> int:
-        """Return the exit code once the command has ended (128 + signal when killed)."""
-
-    def kill(self) -> None:
-        """End the command now."""
 
 
 class Runtime(Protocol):
