@@ -25,6 +25,9 @@ class View(Protocol):
     def owned(self, resource: str, uid: str) -> Sequence[Object]:
         """Return the objects that have an owner reference to `uid`, by name."""
 
+    def orphans(self, resource: str, namespace: str) -> Sequence[Object]:
+        """Return the objects of the namespace that no controller owns, by name: candidates for adoption."""
+
     def indexed(self, resource: str, label: str, value: str) -> Sequence[Object]:
         """Return the objects whose field selector label (`spec.nodeName`, …) has this value, by name."""
 

@@ -1,6 +1,11 @@
 """What a rule may ask for: actions as values. The reconciler performs them in order (moorage.reconciler.apply).
 
 Every action names what it expects (uid, resourceVersion), so that it cannot hit another object of the same name.
+
+Actions carry the Events that tell about their outcome: `done` is written after success, `failed` after a refusal. In
+their messages `{name}` stands for the name that the API server generated, `{error}` for what it answered.
+Neighbours that say `together` may run at the same time: creations in batches of 1, 2, 4, 8… until one fails, as
+upstream's slow start does, deletions all at once.
 """
 
 from dataclasses import dataclass
@@ -9,11 +14,25 @@ from moorage.objects.metadata import Object, Ref
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Write a Kubernetes Event about `regarding`. Never fails the round."""
+
+    regarding: Object
+    reason: str
+    message: str
+    kind: str = "Normal"
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
-    """Create `obj` in `resource`. An AlreadyExists is expected and ends the round; `on` names the object it is for."""
+    """Create `obj` in `resource`. An AlreadyExists ends the round without an Event."""
 
     resource: str
     obj: Object
+    done: tuple[Record, ...] = ()
+    failed: tuple[Record, ...] = ()
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +41,8 @@ class Update:
 
     resource: str
     obj: Object
+    done: tuple[Record, ...] = ()
+    failed: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +62,34 @@ class Delete:
     grace_seconds: int | None = None
     propagation: str = ""
     revision: int = 0
+    done: tuple[Record, ...] = ()
+    failed: tuple[Record, ...] = ()
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """End the round unless the API itself still has the object at `ref`, with `ref.uid` and not being deleted.
+
+    Guards what a stale cache must not lead to, such as adopting pods for a set that is gone.
+    """
+
+    ref: Ref
 
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """Replace the status of `obj` (which carries the observed resourceVersion) by `obj["status"]`."""
+    """Replace the status of `obj` (which carries the observed resourceVersion) by `obj["status"]`.
+
+    when_failed: the status to write when an earlier action of the round was refused, `{error}` in the messages of its
+                 conditions replaced; None: then nothing is written.
+    unchanged:   `obj["status"]` is what is stored already, so that only `when_failed` can be worth a write.
+    """
 
     resource: str
     obj: Object
+    when_failed: Object | None = None
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +100,4 @@ class Bind:
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Write a Kubernetes Event about `regarding`. Never fails the round."""
-
-    regarding: Object
-    reason: str
-    message: str
-    kind: str = "Normal"
-    action: str = ""
-
-
-Action = Create | Update | Patch | Delete | SetStatus | Bind | Record
+Action = Create | Update | Patch | Delete | Confirm | SetStatus | Bind | Record
