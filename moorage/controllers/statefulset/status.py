@@ -1,0 +1,40 @@
+"""What a StatefulSet reports about its pods. Source: stateful_set_control.go updateStatus, completeRollingUpdate (v1.37)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from moorage.controllers.statefulset.ordering import Replica
+from moorage.controllers.statefulset.revisions import Revisions
+from moorage.objects.metadata import Object, generation_of, name_of
+from moorage.objects.workloads import replicas_of
+
+#: Counters that JSON leaves out when they are zero.
+_SPARSE = ("readyReplicas", "currentReplicas", "updatedReplicas")
+
+
+def status_for(workload: Object, revisions: Revisions, pods: Iterable[Replica], replaced: int = 0) -> dict[str, Any]:
+    """Return the complete status. `pods` are those that exist, `replaced` how many of them this round updates.
+
+    Once every wanted pod is ready at the update revision, that is the current one.
+    """
+    pods = tuple(pods)
+    staying = [each for each in pods if not each.is_terminating]
+    current, update = name_of(revisions.current), name_of(revisions.update)
+    status: dict[str, Any] = {
+        "observedGeneration": generation_of(workload),
+        "replicas": len(pods),
+        "readyReplicas": sum(each.is_ready for each in pods),
+        "availableReplicas": sum(each.is_available for each in pods),
+        "currentReplicas": sum(each.revision == current for each in staying) - replaced,
+        "updatedReplicas": sum(each.revision == update for each in staying),
+        "currentRevision": current,
+        "updateRevision": update,
+        "collisionCount": revisions.collisions,
+    }
+    wanted = replicas_of(workload)
+    if status["updatedReplicas"] == status["readyReplicas"] == status["replicas"] == wanted:
+        status["currentReplicas"] = status["updatedReplicas"]
+        status["currentRevision"] = update
+    status = {key: value for key, value in status.items() if value or key not in _SPARSE}
+    kept = (workload.get("status") or {}).get("conditions")
+    return {**status, "conditions": kept} if kept else status
