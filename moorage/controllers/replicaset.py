@@ -65,14 +65,18 @@ class Flavour(NamedTuple):
 
 
 REPLICA_SET = Flavour(
-    "replicasets.apps", "ReplicaSet", "replicaset-controller", lambda workload: workload["spec"].get("selector"), True
+    resource="replicasets.apps",
+    kind="ReplicaSet",
+    component="replicaset-controller",
+    selector_of=lambda workload: workload["spec"].get("selector"),
+    counts_terminating=True,
 )
 REPLICATION_CONTROLLER = Flavour(
-    "replicationcontrollers",
-    "ReplicationController",
-    "replication-controller",
-    lambda workload: {"matchLabels": workload["spec"].get("selector") or {}},
-    False,
+    resource="replicationcontrollers",
+    kind="ReplicationController",
+    component="replication-controller",
+    selector_of=lambda workload: {"matchLabels": workload["spec"].get("selector") or {}},
+    counts_terminating=False,
 )
 
 
@@ -153,10 +157,9 @@ def rank_for_deletion(pods: Iterable[Object], crowds: Mapping[str, int], now: da
 
 
 def _compare(crowds: Mapping[str, int], now: datetime, one: Object, other: Object) -> int:
-    for rank in (_rank_before_times, partial(_rank_in_crowd, crowds)):
-        mine, theirs = rank(one), rank(other)
-        if mine != theirs:
-            return -1 if mine < theirs else 1
+    mine, theirs = _rank_before_times(crowds, one), _rank_before_times(crowds, other)
+    if mine != theirs:
+        return -1 if mine < theirs else 1
     if pod_facts.is_ready(one) and pod_facts.is_ready(other):
         ages = _compare_times(pod_facts.ready_since(one), pod_facts.ready_since(other), one, other, now)
         if ages:
@@ -167,13 +170,10 @@ def _compare(crowds: Mapping[str, int], now: datetime, one: Object, other: Objec
     return _compare_times(_created_at(one), _created_at(other), one, other, now)
 
 
-def _rank_before_times(pod: Object) -> tuple[bool, int, bool, int]:
+def _rank_before_times(crowds: Mapping[str, int], pod: Object) -> tuple[bool, int, bool, int, int]:
+    node = pod_facts.node_of(pod)
     phase = _PHASES.get(pod_facts.phase_of(pod), 0)
-    return bool(pod_facts.node_of(pod)), phase, pod_facts.is_ready(pod), deletion_cost_of(pod)
-
-
-def _rank_in_crowd(crowds: Mapping[str, int], pod: Object) -> int:
-    return -crowds.get(pod_facts.node_of(pod), 0)
+    return bool(node), phase, pod_facts.is_ready(pod), deletion_cost_of(pod), -crowds.get(node, 0)
 
 
 def _compare_times(mine: datetime | None, theirs: datetime | None, one: Object, other: Object, now: datetime) -> int:
