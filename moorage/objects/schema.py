@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import orjson
 
-from moorage.objects.metadata import Object
 from moorage.objects.facts import lines
+from moorage.objects.metadata import Object
 
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _EXTENSIONS: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
