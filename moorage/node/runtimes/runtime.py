@@ -80,6 +80,7 @@ class ContainerConfig:
     no_new_privileges: bool = False
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False
     memory_bytes: int = 0
     cpu_cores: float = 0.0
 
@@ -139,6 +140,9 @@ class Runtime(Protocol):
 
     async def list_sandboxes(self) -> Sequence[SandboxState]:
         """Return every sandbox with its containers, also those a former agent started."""
+
+    async def sandbox_state(self, uid: str) -> SandboxState | None:
+        """Return one sandbox with its containers, None if there is none."""
 
     async def run_sandbox(self, config: SandboxConfig) -> SandboxState:
         """Make the pod's namespaces and its address."""

@@ -1,0 +1,192 @@
+"""NativeHost: the privileged (or user-namespaced) parent of all native nodes of one cluster.
+
+The state directory:
+
+    host.sock host.pid host.log            the host zygote
+    nodes/<node>/zygote.sock zygote.pid    a node's zygote
+    nodes/<node>/sandboxes/<uid>/          a pod: sandbox.json shim.sock shim.pid containers/<name>_<attempt>/
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from moorage.node.runtimes.native import sweep
+from moorage.node.runtimes.native.channel import Channel
+from moorage.node.runtimes.native.frames import connect_in, listen_in
+from moorage.node.runtimes.native.identity import MARKER, living_pid
+from moorage.node.runtimes.runtime import RuntimeFailure
+
+#: How long the host zygote may take to get ready, in seconds.
+START_SECONDS_MAX = 20
+
+WHAT_TO_DO = (
+    "the native runtime needs Linux namespaces, and this machine refuses them ({error}). What helps: run as root "
+    "(sudo); or allow user namespaces: `sysctl kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu), "
+    "`sysctl user.max_user_namespaces=10000`; inside a container start that container with --privileged. "
+    "Or choose the simulated runtime, which runs no processes."
+)
+
+
+class NativeHost:
+    """One a cluster. `start` may be repeated; nodes are made by `node` and live until `destroy`."""
+
+    def __init__(self, state_directory: Path) -> None:
+        self.directory = state_directory.resolve()
+        self._channel: Channel | None = None
+        self._starting = asyncio.Lock()
+        #: "root", "range" or "single"; known after start.
+        self.mode = ""
+        #: "v1", "v2" or "none" (no limits can be set); known after start.
+        self.cgroups = ""
+
+    async def start(self) -> None:
+        """Connect to the cluster's host zygote, or start it. Raises RuntimeFailure("NamespacesUnavailable")."""
+        async with self._starting:
+            if self._channel is not None and self._channel.is_open:
+                return
+            self._check_directory()
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.directory / "nodes").mkdir(exist_ok=True)
+            if living_pid(str(self.directory / "host.pid")):
+                self._channel = Channel(connect_in(str(self.directory), "host.sock"), peer="host zygote")
+                greeting = await self._channel.ask("describe")
+            else:
+                self._channel = await self._start_zygote()
+                greeting = await self._channel.ask("describe")
+            self.mode, self.cgroups = greeting["mode"], greeting["cgroups"]
+
+    def _check_directory(self) -> None:
+        if sys.platform != "linux":
+            raise RuntimeFailure(
+                "NamespacesUnavailable", f"the native runtime needs Linux; this is {sys.platform}", temporary=False
+            )
+        if any(mark in str(self.directory) for mark in ":,\\\n"):
+            raise RuntimeFailure(
+                "InvalidStateDirectory",
+                f"the path {self.directory} contains one of : , \\ which overlay mounts cannot name",
+                temporary=False,
+            )
+
+    async def _start_zygote(self) -> Channel:
+        listener = listen_in(str(self.directory), "host.sock")
+        former = await self._former_namespaces()
+        command = [sys.executable, "-S", "-E", "-B", str(Path(__file__).with_name("zygote.py")), MARKER]
+        command += [str(self.directory), str(listener.fileno()), *map(str, former)]
+        try:
+            with (self.directory / "host.log").open("ab") as log:
+                code = await asyncio.to_thread(_run_detached, command, log.fileno(), [listener.fileno(), *former])
+            channel = Channel(connect_in(str(self.directory), "host.sock"), peer="host zygote")
+        finally:
+            listener.close()
+            for descriptor in former:
+                os.close(descriptor)
+        try:
+            if code:
+                raise RuntimeFailure("RuntimeUnavailable", f"the zygote ended with {code}")
+            async with asyncio.timeout(START_SECONDS_MAX):
+                await channel.ask("describe")
+        except (RuntimeFailure, TimeoutError) as error:
+            channel.close()
+            raise self._failure(error) from error
+        return channel
+
+    def _failure(self, error: Exception) -> RuntimeFailure:
+        with contextlib.suppress(OSError):
+            last = (self.directory / "host.log").read_text(errors="replace").strip().splitlines()[-1:]
+            text = last[0] if last else str(error)
+            return RuntimeFailure("NamespacesUnavailable", WHAT_TO_DO.format(error=text), temporary=False)
+        return RuntimeFailure("NamespacesUnavailable", WHAT_TO_DO.format(error=error), temporary=False)
+
+    async def _former_namespaces(self) -> list[int]:
+        """Return descriptors of the user and hub namespaces if nodes or pods of a killed host zygote still hold them."""
+        for socket_path in [
+            *self.directory.glob("nodes/*/zygote.sock"),
+            *self.directory.glob("nodes/*/sandboxes/*/shim.sock"),
+        ]:
+            with contextlib.suppress(OSError, RuntimeFailure):
+                channel = Channel(connect_in(str(socket_path.parent), socket_path.name))
+                try:
+                    _, (user, hub, node) = await channel.ask_for_descriptors("namespaces")
+                finally:
+                    channel.close()
+                os.close(node)
+                return [user, hub]
+        return []
+
+    async def node(self, name: str, index: int) -> Channel:
+        """Return a connection to the node's zygote, made if need be. index: 1-254, the node's place in the addresses."""
+        await self.start()
+        directory = self.directory / "nodes" / name
+        (directory / "sandboxes").mkdir(parents=True, exist_ok=True)
+        if living_pid(str(directory / "zygote.pid")):
+            return Channel(connect_in(str(directory), "zygote.sock"), peer=f"zygote of node {name}")
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        former = await self._former_network(directory)
+        channel = Channel(mine, peer=f"zygote of node {name}")
+        with theirs:
+            await self._ask(
+                "node", [theirs.fileno(), *former], directory=str(directory), index=index, interface=f"n{index}"
+            )
+        for descriptor in former:
+            os.close(descriptor)
+        await channel.ready()
+        return channel
+
+    async def _former_network(self, directory: Path) -> list[int]:
+        for path in directory.glob("sandboxes/*/shim.sock"):
+            with contextlib.suppress(OSError, RuntimeFailure):
+                channel = Channel(connect_in(str(path.parent), path.name))
+                try:
+                    _, (user, hub, node) = await channel.ask_for_descriptors("namespaces")
+                finally:
+                    channel.close()
+                os.close(user)
+                os.close(hub)
+                return [node]
+        return []
+
+    async def _ask(self, verb: str, descriptors: list[int], **arguments: object) -> None:
+        assert self._channel is not None  # noqa: S101 - start() has run
+        await self._channel.ask(verb, descriptors, **arguments)
+
+    async def close(self) -> None:
+        """Let go; nodes and pods go on running."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    async def destroy(self) -> None:
+        """End every process of the cluster's native nodes and remove their files (not volumes, not logs, not images)."""
+        if living_pid(str(self.directory / "host.pid")):
+            await self.start()
+            await asyncio.to_thread(sweep.end_pods, self.directory)
+            await self._ask("remove_tree", [], path=str(self.directory / "nodes"))
+        await self.close()
+        await asyncio.to_thread(sweep.sweep, self.directory)
+        await asyncio.to_thread(shutil.rmtree, self.directory / "nodes", ignore_errors=True)
+
+
+def interface_for(uid: str) -> str:
+    """Return the name of a pod's link on its node (15 characters at most)."""
+    return "v" + hashlib.sha256(uid.encode()).hexdigest()[:12]
+
+
+def _run_detached(command: list[str], log: int, descriptors: list[int]) -> int:
+    """Run the command that puts itself into the background; returns its exit code."""
+    process = subprocess.Popen(  # noqa: S603 - our own file
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=descriptors,
+        start_new_session=True,
+        cwd="/",
+    )
+    return process.wait()

@@ -1,0 +1,232 @@
+"""The small processes that others are forked from: one host zygote a cluster, one zygote a node.
+
+Started as a file, `python -S -E -B .../zygote.py moorage-zygote <state directory> <listening descriptor>`, so that
+neither site-packages nor the agent's modules are loaded; everything below is a plain fork of it. Without root the host
+zygote makes one user namespace for the whole cluster. Its network namespace is the hub: it routes between the nodes,
+each of which has a network namespace of its own.
+"""
+
+import contextlib
+import gc
+import os
+import selectors
+import signal
+import socket
+import sys
+
+if __name__ == "__main__":  # started as a file: its folder must not shadow the standard library
+    sys.path[:] = [*sys.path[1:], __file__.rsplit("/", 5)[0]]
+
+from moorage.node.runtimes.native import cgroups, syscalls, tree, userns
+from moorage.node.runtimes.native.frames import Connection, Message, listen_in
+from moorage.node.runtimes.native.identity import write_identity
+from moorage.node.runtimes.native.netlink import LOOPBACK, Netlink
+from moorage.node.runtimes.native.shim import Shim, make_sandbox
+
+#: The hub's address on each node's link, and the nodes' own: 172.30.0.<index>.
+HUB = "172.30.255.254"
+
+
+def node_address(index: int) -> str:
+    """Return the address of node `index` (1-254) between the nodes."""
+    return f"172.30.0.{index}"
+
+
+class Zygote:
+    """Answers one question after another; `serve` never returns."""
+
+    def __init__(self, listener: socket.socket, mode: str, hierarchy: cgroups.Hierarchy) -> None:
+        self.listener = listener
+        self.mode = mode
+        self.hierarchy = hierarchy
+        self.netlink = Netlink()
+        self.selector = selectors.DefaultSelector()
+        self.connections: list[Connection] = []
+        #: user, hub's net, node's net: what a successor needs to take over.
+        self.namespaces = [os.open("/proc/self/ns/user", os.O_RDONLY), os.open("/proc/self/ns/net", os.O_RDONLY)]
+
+    def serve(self, first: Connection | None = None) -> None:
+        """Answer for ever."""
+        self.selector.register(self.listener, selectors.EVENT_READ, None)
+        if first is not None:
+            self._welcome(first)
+            first.send({"id": 0, **self.describe()})
+        gc.freeze()
+        while True:
+            for key, _ in self.selector.select():
+                if key.data is None:
+                    self._welcome(Connection(self.listener.accept()[0]))
+                else:
+                    self._hear(key.data)
+
+    def _welcome(self, connection: Connection) -> None:
+        self.connections.append(connection)
+        self.selector.register(connection, selectors.EVENT_READ, connection)
+
+    def _hear(self, connection: Connection) -> None:
+        there = connection.receive()
+        while (item := connection.next()) is not None:
+            self._answer(connection, *item)
+        if not there:
+            self.selector.unregister(connection)
+            self.connections.remove(connection)
+            connection.close()
+
+    def _answer(self, connection: Connection, message: Message, descriptors: list[int]) -> None:
+        give: list[int] = []
+        try:
+            answer, give = self._do(message, descriptors)
+        except OSError as error:
+            answer = {"reason": "RuntimeError", "error": f"{error.filename or message['do']}: {error.strerror}"}
+        connection.send({"id": message["id"], **answer}, give)
+        for descriptor in [*descriptors, *give]:
+            os.close(descriptor)
+
+    def _do(self, message: Message, descriptors: list[int]) -> tuple[Message, list[int]]:
+        match message["do"]:
+            case "node":
+                self._fork(lambda: self._become_node(message, descriptors))
+            case "sandbox":
+                self._fork(lambda: self._become_shim(message, descriptors))
+            case "socket":
+                return {}, [open_socket(message, self.netlink)]
+            case "remove_tree":
+                tree.remove(message["path"])
+            case "namespaces":
+                return {}, [os.dup(one) for one in self.namespaces]
+            case "describe":
+                return self.describe(), []
+            case "quit":
+                os._exit(0)
+        return {}, []
+
+    def describe(self) -> Message:
+        """Return what an agent must know of this place."""
+        return {"pid": os.getpid(), "mode": self.mode, "cgroups": self.hierarchy.kind}
+
+    def _fork(self, become: object) -> None:
+        if os.fork():
+            return
+        try:
+            os.setsid()
+            self.listener.close()
+            for connection in self.connections:
+                connection.socket.close()
+            self.selector.close()
+            become()  # type: ignore[operator]
+        finally:
+            os._exit(1)
+
+    def _become_shim(self, message: Message, descriptors: list[int]) -> None:
+        first = Connection(socket.socket(fileno=descriptors[0]))
+        pod = message["pod"]
+        syscalls.prctl_name("moorage-shim")
+        try:
+            os.makedirs(pod["directory"], exist_ok=True)
+            keep = Netlink()
+            make_sandbox(pod, keep)
+            self.netlink.close()
+            shim = Shim(pod, self.hierarchy, self.namespaces, keep)
+        except OSError as error:
+            first.send({"id": 0, "reason": "CreatePodSandboxError", "error": f"{error.filename}: {error.strerror}"})
+            return
+        shim.serve(first)
+
+    def _become_node(self, message: Message, descriptors: list[int]) -> None:
+        first = Connection(socket.socket(fileno=descriptors[0]))
+        syscalls.prctl_name("moorage-node")
+        try:
+            if len(descriptors) > 1:  # a successor: the node's network is still there
+                syscalls.setns(descriptors[-1], syscalls.NEWNET)
+            else:
+                syscalls.unshare(syscalls.NEWNET)
+                join_hub(self.netlink, message["index"], message["interface"])
+            self.netlink.close()
+            directory = message["directory"]
+            self.listener = listen_in(directory, "zygote.sock")
+            write_identity(f"{directory}/zygote.pid", os.getpid())
+            node = Zygote(self.listener, self.mode, self.hierarchy)
+            node.namespaces = [self.namespaces[0], self.namespaces[1], node.namespaces[1]]
+        except OSError as error:
+            first.send({"id": 0, "reason": "NodeNetworkError", "error": f"{error.filename}: {error.strerror}"})
+            return
+        node.serve(first)
+
+
+def join_hub(hub: Netlink, index: int, interface: str) -> None:
+    """Connect this new network namespace, the node's, with the hub's."""
+    address = node_address(index)
+    hub.remove_link(interface)
+    hub.add_veth(interface, "eth0", os.getpid())
+    outside = hub.index_of(interface)
+    hub.add_device_route(outside, address)
+    hub.add_gateway_route(outside, address, f"10.124.{index}.0", 24)
+    node = Netlink()
+    node.set_up(LOOPBACK)
+    node.add_address(LOOPBACK, f"10.124.{index}.1")
+    inside = node.index_of("eth0")
+    node.add_address(inside, address)
+    node.set_up(inside)
+    node.add_gateway_route(inside, HUB)
+    node.close()
+    forward()
+
+
+def forward() -> None:
+    """Let packets through from one link to another."""
+    with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="utf-8") as file:
+        file.write("1")
+
+
+def open_socket(message: Message, netlink: Netlink) -> int:
+    """Open a socket in this network namespace: {"udp", "address": make it ours first, "bind": [host, port], "listen"}."""
+    if message.get("address"):
+        netlink.add_address(LOOPBACK, message["address"])
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if message.get("udp") else socket.SOCK_STREAM)
+    try:
+        if message.get("bind"):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((message["bind"][0], message["bind"][1]))
+        if message.get("listen"):
+            sock.listen(message["listen"])
+    except OSError:
+        sock.close()
+        raise
+    return sock.detach()
+
+
+def main(arguments: list[str]) -> None:
+    """Become the cluster's host zygote: arguments are the marker, the state directory, the listener, then
+    (for a successor) descriptors of the user and network namespaces of a former one."""
+    _, directory, descriptor, *former = arguments
+    listener = socket.socket(fileno=int(descriptor))
+    if os.fork():
+        os._exit(0)  # whoever started us need not wait for us
+    os.setsid()
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    for codec in ("ascii", "latin-1"):
+        b"".decode(codec)  # load it now: after pivot_root there is nothing to load from
+    name = "moorage-" + directory.strip("/").replace("/", "-")[-64:]
+    try:
+        mode = userns.enter([int(one) for one in former])
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # pods' processes need no one to wait for them
+        hierarchy = cgroups.find_hierarchy(name)
+        hub = Netlink()
+        if not former:
+            hub.set_up(LOOPBACK)
+            hub.add_address(LOOPBACK, HUB)
+            forward()
+        hub.close()
+    except OSError as error:
+        Connection(listener.accept()[0]).send(
+            {"id": 0, "reason": "NamespacesUnavailable", "error": f"{error.filename}: {error.strerror}"}
+        )
+        return
+    write_identity(f"{directory}/host.pid", os.getpid())
+    Zygote(listener, mode, hierarchy).serve()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main(sys.argv[1:])
