@@ -6,38 +6,41 @@ learns so (`Compacted`) instead of missing a change.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from moorage.store.errors import Compacted, FutureRevision
 from moorage.store.store import Change
 
-#: How many changes are kept: several minutes of a busy cluster, for a client that comes back after a broken connection.
+#: How many changes are kept: minutes of a busy process, for a reader that comes back after a broken connection.
 CHANGES_MOST: Final = 50_000
 
-#: How many bytes the kept values may take. A pod's bytes are 3 KB, so this is some 5,000 writes of pods; the values
-#: live in memory, and the whole process must stay small.
-BYTES_MOST: Final = 16 << 20
+#: How many bytes of values are kept: some 2,500 writes of 3 KB. The values live in memory, the whole process has to do
+#: with some 100 MB, and readers that are near the end of the log (nearly all) need far less.
+BYTES_MOST: Final = 8 << 20
 
 #: What is over a limit is forgotten in steps of this many changes, so that neither the list is moved nor a database
 #: tidied at each write.
-TRIM_STEP: Final = 512
+TRIM_STEP: Final = 256
+
+
+class Limits(NamedTuple):
+    """How much a log keeps: `changes` and `size_bytes` at most, rounded up to `step` changes."""
+
+    changes: int = CHANGES_MOST
+    size_bytes: int = BYTES_MOST
+    step: int = TRIM_STEP
 
 
 class ChangeLog:
     """Changes of the revisions `floor + 1 … revision`, each exactly once.
 
-    `revision` is the newest one, `floor` the newest that is gone. At most `most` changes and `most_bytes` bytes of
-    values are kept, rounded up to a step.
+    `revision` is the newest one, `floor` the newest that is gone.
     """
 
-    def __init__(
-        self, revision: int = 0, *, most: int = CHANGES_MOST, most_bytes: int = BYTES_MOST, step: int = TRIM_STEP
-    ) -> None:
+    def __init__(self, revision: int = 0, limits: Limits = Limits()) -> None:
         self.revision = revision
         self.floor = revision
-        self._most = most
-        self._most_bytes = most_bytes
-        self._step = step
+        self._limits = limits
         self._changes: list[Change] = []
         self._bytes = 0
 
@@ -49,7 +52,8 @@ class ChangeLog:
             self._changes.append(change)
             self._bytes += _size(change)
             self.revision = change.revision
-        if len(self._changes) >= self._most + self._step or self._bytes > self._most_bytes:
+        limits = self._limits
+        if len(self._changes) >= limits.changes + limits.step or self._bytes > limits.size_bytes:
             self._trim()
 
     def changes(self, after: int, limit: int) -> Sequence[Change]:
@@ -80,10 +84,11 @@ class ChangeLog:
 
     def _trim(self) -> None:
         """Forget whole steps from the old end until both limits hold; the newest change always stays."""
-        changes = self._changes
+        changes, limits = self._changes, self._limits
+        last = len(changes) - 1
         count, size = 0, self._bytes
-        while (len(changes) - count > self._most or size > self._most_bytes) and count < len(changes) - 1:
-            end = min(count + self._step, len(changes) - 1)
+        while (len(changes) - count > limits.changes or size > limits.size_bytes) and count < last:
+            end = min(count + limits.step, last)
             size -= sum(map(_size, changes[count:end]))
             count = end
         self._forget(count)

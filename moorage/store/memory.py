@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from moorage.aio.signal import Signal
 from moorage.store.errors import KeyExists, RevisionMismatch, StoreError, StoreUnavailable
 from moorage.store.keys import OrderedKeys
-from moorage.store.log import ChangeLog
+from moorage.store.log import ChangeLog, Limits
 from moorage.store.store import Change, Record
 
 
 class MemoryStore:
-    """The Store Protocol over a dictionary. `log` may be given to choose its limits."""
+    """The Store Protocol over a dictionary."""
 
-    def __init__(self, log: ChangeLog | None = None) -> None:
+    def __init__(self, limits: Limits = Limits()) -> None:
         self.changed = Signal()
-        self._log = log or ChangeLog()
+        self._log = ChangeLog(limits=limits)
         self._records: dict[str, Record] = {}
         self._keys = OrderedKeys()
         self._closed = False
