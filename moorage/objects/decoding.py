@@ -120,9 +120,13 @@ def _compiled(
 
 
 def _keeps_zero(field: Field) -> bool:
-    """Tell whether Go writes the field when it was given an empty value."""
-    is_presence = field.pointer or field.always
-    return not field.omit_zero and (is_presence or field.value.kind in _NEVER_EMPTY)
+    """Tell whether Go writes the field when it was given an empty value.
+
+    Lists and maps never are: storing an empty one forgets it, and it comes back as null or not at all.
+    """
+    if field.value.kind in ("list", "map", "strings", "bytes"):
+        return False
+    return not field.omit_zero and (field.pointer or field.always or field.value.kind in _NEVER_EMPTY)
 
 
 #: Kinds that `omitempty` does not apply to: Go structs.
