@@ -79,7 +79,7 @@ def _constants(rows: list[list[Any]]) -> Iterator[tuple[str, Any]]:
     for path, value, *condition in rows:
         is_plain = not condition or condition[0] in _PLAIN_CONDITIONS
         is_constant = not isinstance(value, dict) or not value
-        is_computed = isinstance(value, str) and (value.startswith("<") or value.startswith("round "))
+        is_computed = isinstance(value, str) and value.startswith(("<", "round "))
         if is_plain and is_constant and not is_computed and value is not None and value != "@PodOnly":
             yield path, value
 
