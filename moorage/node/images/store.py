@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -163,10 +164,8 @@ class ImageStore:
     def _discard(self, layer: Path) -> None:
         """Take the layer out of sight first: a half removed one must never be used."""
         target = self._work_directory() / layer.name
-        try:
+        with suppress(FileNotFoundError):
             layer.rename(target)
-        except FileNotFoundError:
-            pass
         trees.remove(target.parent)
 
     def _work_directory(self) -> Path:

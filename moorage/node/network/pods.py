@@ -1,28 +1,43 @@
-"""Which pod has which address: 10.124.<node>.0/24, one gateway, 253 pods. Pure: who keeps the answer is the sandbox."""
+"""Which pod has which address: 10.124.<node>.0/24, one gateway, 253 pods. Pure: who keeps the answer is the sandbox.
+
+Nodes beyond the 255th go on at 10.125.0.0/24, and so up to 10.255.255.0/24; services (10.96.0.0/12) lie below.
+"""
 
 from moorage.node.runtimes.runtime import RuntimeFailure
 
 #: The first and last host number a pod may get; .1 is the node itself, .255 is left alone.
 FIRST, LAST = 2, 254
+#: How many nodes have a network of their own.
+NODES_MAX = 132 * 256 - 1
+
+
+def _prefix_for(node_index: int) -> str:
+    if not 1 <= node_index <= NODES_MAX:
+        raise ValueError(f"node index {node_index} is not in 1-{NODES_MAX}")
+    return f"10.{124 + node_index // 256}.{node_index % 256}."
 
 
 def pod_network_for(node_index: int) -> str:
-    """Return the node's pod network in CIDR form. node_index: 1-254."""
-    return f"10.124.{node_index}.0/24"
+    """Return the node's pod network in CIDR form. node_index: 1-NODES_MAX."""
+    return f"{_prefix_for(node_index)}0/24"
+
+
+def node_address_for(node_index: int) -> str:
+    """Return the node's own address, its InternalIP, in the network between native nodes."""
+    _prefix_for(node_index)
+    return f"172.30.{node_index // 256}.{node_index % 256}"
 
 
 def gateway_for(node_index: int) -> str:
     """Return the address by which pods reach their node."""
-    return f"10.124.{node_index}.1"
+    return f"{_prefix_for(node_index)}1"
 
 
 class PodAddresses:
     """Gives out the addresses of one node, each next one first, so that a freed address rests as long as possible."""
 
     def __init__(self, node_index: int) -> None:
-        if not 1 <= node_index <= 254:
-            raise ValueError(f"node index {node_index} is not in 1-254")
-        self._prefix = f"10.124.{node_index}."
+        self._prefix = _prefix_for(node_index)
         self._by_uid: dict[str, int] = {}
         self._next = FIRST
 

@@ -6,6 +6,7 @@ buffer size.
 """
 
 import array
+import contextlib
 import json
 import os
 import socket
@@ -126,10 +127,8 @@ def listen_in(directory: str, name: str, backlog: int = 64) -> socket.socket:
     handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     try:
         path = short_path(handle, name)
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-        except FileNotFoundError:
-            pass
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(path)
         listener.listen(backlog)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from moorage.node.network.pods import gateway_for, node_address_for, pod_network_for
 from moorage.node.runtimes.native import sweep
 from moorage.node.runtimes.native.channel import Channel
 from moorage.node.runtimes.native.frames import connect_in, listen_in
@@ -121,7 +122,7 @@ class NativeHost:
         return []
 
     async def node(self, name: str, index: int) -> Channel:
-        """Return a connection to the node's zygote, made if need be. index: 1-254, the node's place in the addresses."""
+        """Return a connection to the node's zygote, made if need be. index: 1-254, its place in the addresses."""
         await self.start()
         directory = self.directory / "nodes" / name
         (directory / "sandboxes").mkdir(parents=True, exist_ok=True)
@@ -130,10 +131,14 @@ class NativeHost:
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         former = await self._former_network(directory)
         channel = Channel(mine, peer=f"zygote of node {name}")
+        network = {
+            "interface": f"n{index}",
+            "address": node_address_for(index),
+            "network": pod_network_for(index),
+            "gateway": gateway_for(index),
+        }
         with theirs:
-            await self._ask(
-                "node", [theirs.fileno(), *former], directory=str(directory), index=index, interface=f"n{index}"
-            )
+            await self._ask("node", [theirs.fileno(), *former], directory=str(directory), **network)
         for descriptor in former:
             os.close(descriptor)
         await channel.ready()
@@ -166,7 +171,7 @@ class NativeHost:
         """End every process of the cluster's native nodes and remove their files (not volumes, not logs, not images)."""
         if living_pid(str(self.directory / "host.pid")):
             await self.start()
-            await asyncio.to_thread(sweep.end_pods, self.directory)
+            await asyncio.to_thread(sweep.end_nodes, self.directory)
             await self._ask("remove_tree", [], path=str(self.directory / "nodes"))
         await self.close()
         await asyncio.to_thread(sweep.sweep, self.directory)

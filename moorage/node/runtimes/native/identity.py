@@ -7,6 +7,11 @@ import os
 MARKER = "moorage-zygote"
 
 
+def group_name_for(directory: str) -> str:
+    """Return the name of the control groups of the cluster with this state directory."""
+    return "moorage-" + directory.strip("/").replace("/", "-")[-64:]
+
+
 def start_time_of(pid: int) -> int:
     """Return when the process started, in clock ticks since boot; 0 when there is none (a zombie counts as none)."""
     try:

@@ -296,7 +296,7 @@ class NativeRuntime:
         else:
             pipes.close_theirs()
             streams = pipes.mine
-        return NativeProcess(*streams, ended, kill_through(channel, number), tty=tty)
+        return NativeProcess(streams, ended, kill_through(channel, number), tty=tty)
 
     async def attach(self, uid: str, container: str) -> NativeProcess:
         """Join the container's own standard streams."""
@@ -317,7 +317,7 @@ class NativeRuntime:
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         sandbox.watch_end(container, ended)
         stdin = given[0] if given else -1
-        return NativeProcess(stdin, *pipes.mine[1:], ended, self._killer(sandbox, container), tty=message["tty"])
+        return NativeProcess([stdin, *pipes.mine[1:]], ended, self._killer(sandbox, container), tty=message["tty"])
 
     def _killer(self, sandbox: Sandbox, container: str) -> Callable[[], None]:
         def kill() -> None:

@@ -5,7 +5,7 @@ import fcntl
 import os
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from moorage.node.runtimes.native.channel import Channel
 
@@ -14,11 +14,9 @@ class NativeProcess:
     """A running command. The descriptors are the caller's, who closes each of them; a terminal is given twice."""
 
     def __init__(
-        self, stdin: int, stdout: int, stderr: int, ended: "asyncio.Future[int]", kill: Callable[[], None], *, tty: bool
+        self, streams: Sequence[int], ended: "asyncio.Future[int]", kill: Callable[[], None], *, tty: bool
     ) -> None:
-        self.stdin = stdin
-        self.stdout = stdout
-        self.stderr = stderr
+        self.stdin, self.stdout, self.stderr = streams
         self._ended = ended
         self._kill = kill
         self._tty = tty

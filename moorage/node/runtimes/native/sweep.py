@@ -4,9 +4,10 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from moorage.node.runtimes.native.identity import living_pid
+from moorage.node.runtimes.native.identity import MARKER, group_name_for, living_pid, start_time_of
 
 #: How long killed processes may take to go, in seconds.
 END_SECONDS = 5.0
@@ -18,29 +19,57 @@ def sweep(state_directory: Path) -> list[str]:
     Containers die with their shim (they asked the kernel for that, and each is the first of its pid namespace).
     """
     directory = state_directory.resolve()
-    ended = end_pods(directory)
-    ended += _end(directory, "nodes/*/zygote.pid") + _end(directory, "host.pid")
+    ended = end_nodes(directory)
+    ended += _end([*_written(directory, "host.pid"), *_of_directory(directory)])
     for name in ("host.sock", "host.pid"):
         (directory / name).unlink(missing_ok=True)
-    _remove_groups("moorage-" + str(directory).strip("/").replace("/", "-")[-64:])
+    _remove_groups(group_name_for(str(directory)))
     return ended
 
 
-def end_pods(directory: Path) -> list[str]:
-    """End every pod's shim and wait until it is gone."""
-    return _end(directory, "nodes/*/sandboxes/*/shim.pid")
+def end_nodes(directory: Path) -> list[str]:
+    """End every pod's shim and every node's zygote, and wait until they are gone."""
+    ended = _end(_written(directory, "nodes/*/sandboxes/*/shim.pid"))
+    return ended + _end(_written(directory, "nodes/*/zygote.pid"))
 
 
-def _end(directory: Path, pattern: str) -> list[str]:
-    ended = []
-    paths = [str(path) for path in directory.glob(pattern)]
-    for path in paths:
-        if pid := living_pid(path):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                ended.append(f"ended process {pid} of {path}")
+def _written(directory: Path, pattern: str) -> list[int]:
+    """Return the living processes that identity files name."""
+    return [pid for path in directory.glob(pattern) if (pid := living_pid(str(path)))]
+
+
+def _of_directory(directory: Path) -> Iterator[int]:
+    """Return every process whose command line is a zygote's (or a shim's) for this state directory."""
+    for path in Path("/proc").glob("[0-9]*"):
+        pid = int(path.name)
+        if pid != os.getpid() and _is_ours(pid, directory):
+            yield pid
+
+
+def _is_ours(pid: int, directory: Path | None) -> bool:
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        place = arguments.index(MARKER.encode())
+    except (OSError, ValueError):
+        return False
+    return directory is None or arguments[place + 1 : place + 2] == [os.fsencode(directory)]
+
+
+def _end(pids: Iterable[int]) -> list[str]:
+    """Kill and wait. A pidfd stands for one process: what it names cannot become another one between look and kill."""
+    waiting, ended = [], []
+    for pid in dict.fromkeys(pids):
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            try:
+                if _is_ours(pid, None):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    waiting.append((pid, start_time_of(pid)))
+                    ended.append(f"ended process {pid}")
+            finally:
+                os.close(handle)
     until = time.monotonic_ns() + int(END_SECONDS * 1e9)
-    while any(living_pid(path) for path in paths) and time.monotonic_ns() < until:
+    while time.monotonic_ns() < until and any(start_time_of(pid) == started != 0 for pid, started in waiting):
         time.sleep(0.002)
     return ended
 

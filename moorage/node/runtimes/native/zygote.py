@@ -19,17 +19,12 @@ if __name__ == "__main__":  # started as a file: its folder must not shadow the 
 
 from moorage.node.runtimes.native import cgroups, syscalls, tree, userns
 from moorage.node.runtimes.native.frames import Connection, Message, listen_in
-from moorage.node.runtimes.native.identity import write_identity
+from moorage.node.runtimes.native.identity import group_name_for, write_identity
 from moorage.node.runtimes.native.netlink import LOOPBACK, Netlink
 from moorage.node.runtimes.native.shim import Shim, make_sandbox
 
-#: The hub's address on each node's link, and the nodes' own: 172.30.0.<index>.
+#: The hub's address on each node's link.
 HUB = "172.30.255.254"
-
-
-def node_address(index: int) -> str:
-    """Return the address of node `index` (1-254) between the nodes."""
-    return f"172.30.0.{index}"
 
 
 class Zygote:
@@ -140,7 +135,7 @@ class Zygote:
                 syscalls.setns(descriptors[-1], syscalls.NEWNET)
             else:
                 syscalls.unshare(syscalls.NEWNET)
-                join_hub(self.netlink, message["index"], message["interface"])
+                join_hub(self.netlink, message)
             self.netlink.close()
             directory = message["directory"]
             self.listener = listen_in(directory, "zygote.sock")
@@ -153,17 +148,20 @@ class Zygote:
         node.serve(first)
 
 
-def join_hub(hub: Netlink, index: int, interface: str) -> None:
-    """Connect this new network namespace, the node's, with the hub's."""
-    address = node_address(index)
+def join_hub(hub: Netlink, node_network: Message) -> None:
+    """Connect this new network namespace, the node's, with the hub's.
+
+    node_network: `interface` (its name in the hub), `address` (the node's), `network` (its pods', a /24), `gateway`.
+    """
+    address, interface = node_network["address"], node_network["interface"]
     hub.remove_link(interface)
     hub.add_veth(interface, "eth0", os.getpid())
     outside = hub.index_of(interface)
     hub.add_device_route(outside, address)
-    hub.add_gateway_route(outside, address, f"10.124.{index}.0", 24)
+    hub.add_gateway_route(outside, address, node_network["network"].removesuffix("/24"), 24)
     node = Netlink()
     node.set_up(LOOPBACK)
-    node.add_address(LOOPBACK, f"10.124.{index}.1")
+    node.add_address(LOOPBACK, node_network["gateway"])
     inside = node.index_of("eth0")
     node.add_address(inside, address)
     node.set_up(inside)
@@ -207,11 +205,10 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     for codec in ("ascii", "latin-1"):
         b"".decode(codec)  # load it now: after pivot_root there is nothing to load from
-    name = "moorage-" + directory.strip("/").replace("/", "-")[-64:]
     try:
         mode = userns.enter([int(one) for one in former])
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # pods' processes need no one to wait for them
-        hierarchy = cgroups.find_hierarchy(name)
+        hierarchy = cgroups.find_hierarchy(group_name_for(directory))
         hub = Netlink()
         if not former:
             hub.set_up(LOOPBACK)
