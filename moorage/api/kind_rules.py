@@ -2,16 +2,17 @@
 
     default(draft)                          set defaults that depend on other fields; tables were applied before
     prepare_create(draft, request, lookup)  strategy: clear what clients may not set, set what the server sets (status, …)
-    prepare_update(draft, old, request, lookup)      keep what this endpoint may not change (status); bumping the generation is
-                                            done by the caller when `spec` changed, unless `has_generation` is False
+    prepare_update(draft, old, request, lookup)      keep what this endpoint may not change (status); the caller
+                                            has restored the status and counts the generation
     prepare_status(draft, old, request, lookup)      the same for the status subresource; the caller has already taken
-                                            everything but status from `old`
+                                            everything but status and metadata from `old`
     validate(obj, request) -> list[Cause]   every broken rule, in upstream's order
     validate_update(obj, old, request) -> list[Cause]      immutability and transitions; validate runs too
     validate_status(obj, old, request) -> list[Cause]
     warnings(obj, old) -> list[str]         what to warn about
     cells(obj, now) -> list                 the cells of its Table row, in the order of the columns in data/tables.json
-    has_generation = True                   whether metadata.generation is kept
+    grace_seconds(old, asked) -> int|None   how long a deletion may take (asked: what the client says); None: it goes at once
+    mark_deleted(draft, request)            what else changes when the deletion time is set (a namespace's phase)
 
 `lookup` is the read access of rules to other objects (see Lookup).
 A file is named by the kind in lower case; kinds without a file follow the tables alone.

@@ -30,9 +30,10 @@ class Request:
     name:        "" for collections. generateName is resolved later.
     query:       as in the URL, first value of each: labelSelector, fieldSelector, limit, continue, resourceVersion,
                  resourceVersionMatch, sendInitialEvents, allowWatchBookmarks, timeoutSeconds, dryRun, fieldManager,
-                 fieldValidation, force, propagationPolicy, gracePeriodSeconds.
+                 fieldValidation, force, propagationPolicy, gracePeriodSeconds. Several dryRun values are joined by commas.
     now:         the time of the request: all of its timestamps are this one.
     agent:       the User-Agent, from which a field manager is named when none is given.
+    duplicates:  what is wrong with the body's text that its decoded form cannot show: `duplicate field "metadata.name"`.
     warnings:    texts that the answer's Warning headers will carry; rules append to it.
     """
 
@@ -46,6 +47,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     agent: str = ""
     warnings: list[str] = field(default_factory=list)
+    duplicates: tuple[str, ...] = ()
 
     @property
     def is_dry_run(self) -> bool:

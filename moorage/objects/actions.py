@@ -15,13 +15,18 @@ from moorage.objects.metadata import Object, Ref
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Write a Kubernetes Event about `regarding`. Never fails the round."""
+    """Write a Kubernetes Event about `regarding`. Never fails the round.
+
+    path: the part of the object that it is about (`spec.containers{web}`); host: the node that tells.
+    """
 
     regarding: Object
     reason: str
     message: str
     kind: str = "Normal"
     action: str = ""
+    path: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,16 @@ class Encoded:
                 _decoded.popitem(last=False)[1]._object = None
         return found
 
+    def at(self, raw: bytes, revision: int) -> "Encoded":
+        """Return the same object at another revision; `raw` differs in its resourceVersion alone."""
+        other = Encoded.__new__(Encoded)
+        other.raw = raw
+        other.revision = revision
+        other.namespace, other.name, other.uid = self.namespace, self.name, self.uid
+        other.labels, other.fields, other.owners = self.labels, self.fields, self.owners
+        other._object = None
+        return other
+
     def __repr__(self) -> str:
         return f"Encoded({self.namespace}/{self.name}@{self.revision})"
 

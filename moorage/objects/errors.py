@@ -133,6 +133,12 @@ class InternalError(StatusError):
     """A fault on our side, or one that upstream reports as such."""
 
 
+class PlainError(StatusError):
+    """What upstream answers for errors that it did not foresee: 500 without a reason."""
+
+    code, reason = 500, ""
+
+
 class ServiceUnavailable(StatusError):
     """The service behind the resource cannot be reached, or the disk refuses."""
 

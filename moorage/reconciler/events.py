@@ -73,6 +73,7 @@ class Subject(NamedTuple):
     namespace: str
     name: str
     uid: str
+    path: str = ""
 
 
 class Group(NamedTuple):
@@ -232,6 +233,7 @@ def _subject_of(record: Record, component: str) -> Subject:
         namespace_of(about),
         name_of(about),
         uid_of(about),
+        record.path,
     )
 
 
@@ -244,6 +246,7 @@ def _event_for(record: Record, component: str, message: str, at: datetime, name:
         "uid": uid_of(about),
         "apiVersion": about.get("apiVersion"),
         "resourceVersion": metadata_of(about).get("resourceVersion"),
+        "fieldPath": record.path,
     }
     event: dict[str, Any] = {
         "apiVersion": "v1",
@@ -252,13 +255,13 @@ def _event_for(record: Record, component: str, message: str, at: datetime, name:
         "involvedObject": {key: value for key, value in involved.items() if value},
         "reason": record.reason,
         "message": message,
-        "source": {"component": component},
+        "source": {"component": component, **({"host": record.host} if record.host else {})},
         "firstTimestamp": when,
         "lastTimestamp": when,
         "count": 1,
         "type": record.kind,
         "reportingComponent": component,
-        "reportingInstance": "",
+        "reportingInstance": record.host,
     }
     if record.action:
         event["action"] = record.action

@@ -1,0 +1,80 @@
+"""Patches: which kind, what they make of the current object, and server-side apply.
+
+Source: apiserver/pkg/endpoints/handlers/patch.go (v1.37).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from moorage.api.answers import Answer
+from moorage.api.list_options import is_true
+from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of
+from moorage.api.request import Draft, Request
+from moorage.api.write import Change, apply_change, create_applied
+from moorage.objects.errors import BadRequest, UnsupportedMediaType, not_found
+from moorage.objects.json_patch import json_patch
+from moorage.objects.merge_patch import merge_patch
+from moorage.objects.metadata import Object
+from moorage.objects.server_side_apply import apply as apply_fields
+from moorage.objects.strategic_merge import strategic_merge
+
+JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
+STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
+
+
+async def patch(tools: Tools, request: Request, body: Any, content_type: str) -> Answer:  # noqa: ANN401
+    """Patch an object, or one of its subresources; apply creates what is missing."""
+    resource, kind = request.resource, kind_of(request.resource)
+    dry_run = is_dry_run(request, "PatchOptions")
+    if content_type == APPLY:
+        return await _applied(tools, kind, request, body, dry_run=dry_run)
+    make = _maker(kind, body, content_type)
+    if tools.storage.find(resource, request.namespace, request.name) is None:
+        raise not_found(resource.plural, resource.group, request.name)
+    return await apply_change(
+        tools, request, Change(lambda old: decoded(kind, request, make(old)), patched=True), dry_run=dry_run
+    )
+
+
+def _maker(kind: Kind, body: Any, content_type: str) -> Callable[[Object], Draft]:  # noqa: ANN401
+    """Return what turns the current object into the wanted one: a fresh one that shares nothing with it."""
+    if content_type == JSON:
+        return lambda old: _fresh(json_patch(old, body))
+    if content_type == MERGE:
+        return lambda old: _fresh(merge_patch(old, body))
+    if content_type == STRATEGIC and kind.type is not None and not kind.resource.custom:
+        type_ = kind.type
+        return lambda old: _fresh(strategic_merge(old, body, type_))
+    accepted = ", ".join(
+        each for each in (JSON, MERGE, STRATEGIC, APPLY) if each != STRATEGIC or not kind.resource.custom
+    )
+    raise UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
+
+
+def _fresh(obj: Any) -> Draft:  # noqa: ANN401
+    if not isinstance(obj, dict):
+        raise BadRequest("the patch does not result in an object")
+    draft: Draft = orjson.loads(orjson.dumps(obj))
+    return draft
+
+
+async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry_run: bool) -> Answer:  # noqa: ANN401
+    """Server-side apply: merge the applied fields into the object, or create it from them."""
+    resource = kind.resource
+    manager, force = manager_of(request), is_true(request.query.get("force"))
+    if tools.storage.find(resource, request.namespace, request.name) is None:
+        if request.subresource:
+            raise not_found(resource.plural, resource.group, request.name)
+        return await create_applied(tools, kind, request, body, dry_run=dry_run)
+    result: list[list[dict[str, Any]]] = []
+
+    def make(old: Object) -> Draft:
+        merged = apply_fields(old, body, _applying(kind, request, manager, force=force))
+        result[:] = [merged.managed]
+        return decoded(kind, request, _fresh(merged.obj))
+
+    return await apply_change(tools, request, Change(make, patched=True, managed=lambda _: result[0]), dry_run=dry_run)

@@ -1,0 +1,143 @@
+"""Objects in and out of the store: keys, versions, and the translation of a store's refusals into the API's.
+
+A resource that is served in several versions is stored in one; `presented` converts on the way out.
+"""
+
+from collections import OrderedDict
+
+from moorage.api.conversion import converted, is_converted
+from moorage.api.request import Draft
+from moorage.api.resources import storage_prefix
+from moorage.api.watch_cache import Caches, Expected, ResourceCache
+from moorage.objects.encoded import Encoded, encode
+from moorage.objects.errors import PlainError, ServiceUnavailable, StatusError, already_exists, conflict
+from moorage.objects.kinds import Resource
+from moorage.objects.metadata import Object, is_terminating
+from moorage.store.errors import KeyExists, RevisionMismatch, StoreUnavailable
+from moorage.store.store import Store
+
+#: How many objects are kept in a version that is not the stored one.
+PRESENTED_MOST = 256
+
+
+class Storage:
+    """Reads and writes objects of any resource, in the version that the caller speaks."""
+
+    def __init__(self, store: Store, caches: Caches) -> None:
+        self._store = store
+        self.caches = caches
+        self._presented: OrderedDict[tuple[int, str], tuple[Encoded, Encoded]] = OrderedDict()
+
+    def cache_of(self, resource: Resource) -> ResourceCache:
+        """Return the cache that holds the resource's objects."""
+        return self.caches.of(storage_prefix(resource))
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Encoded | None:
+        """Return the newest state of an object as stored, None if there is none."""
+        return self.cache_of(resource).get(namespace, name)
+
+    def is_presented(self, resource: Resource) -> bool:
+        """Tell whether objects of this resource are shown in another version than they are stored in."""
+        return is_converted(resource)
+
+    def presented(self, resource: Resource, item: Encoded) -> Encoded:
+        """Return the object in the version of `resource`."""
+        if not is_converted(resource):
+            return item
+        found = self._presented.get((id(item), resource.api_version))
+        if found is not None:
+            return found[1]
+        obj = converted(item.object, resource)
+        shown = Encoded(
+            encode(obj).replace(b'"resourceVersion":""', b'"resourceVersion":"%d"' % item.revision, 1),
+            item.revision,
+            obj,
+            item.fields,
+        )
+        self._presented[id(item), resource.api_version] = (item, shown)
+        if len(self._presented) > PRESENTED_MOST:
+            self._presented.popitem(last=False)
+        return shown
+
+    async def create(self, resource: Resource, obj: Draft) -> Encoded:
+        """Write a new object. Raises AlreadyExists."""
+        metadata = obj["metadata"]
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        value = encode(obj)
+        with self.caches.expect(value, obj) as expected:
+            try:
+                await self._store.create(_key(resource, namespace, name), value)
+            except KeyExists as error:
+                raise self.exists(resource, namespace, name) from error
+            except StoreUnavailable as error:
+                raise unavailable(error) from error
+        return _written(expected)
+
+    async def update(self, resource: Resource, obj: Draft, old: Encoded) -> Encoded:
+        """Replace the state `old`. Raises Conflict when it is not the newest any more."""
+        value = encode(obj)
+        with self.caches.expect(value, obj) as expected:
+            try:
+                await self._store.update(_key(resource, old.namespace, old.name), value, expected=old.revision)
+            except RevisionMismatch as error:
+                raise conflict(resource.plural, resource.group, old.name) from error
+            except StoreUnavailable as error:
+                raise unavailable(error) from error
+        return _written(expected)
+
+    async def delete(self, resource: Resource, old: Encoded) -> None:
+        """Remove the object in state `old`. Raises Conflict when it is not the newest any more."""
+        try:
+            await self._store.delete(_key(resource, old.namespace, old.name), expected=old.revision)
+        except RevisionMismatch as error:
+            raise conflict(resource.plural, resource.group, old.name) from error
+        except StoreUnavailable as error:
+            raise unavailable(error) from error
+
+    def exists(self, resource: Resource, namespace: str, name: str) -> StatusError:
+        """Return the error for a name that is taken."""
+        error = already_exists(resource.plural, resource.group, name)
+        there = self.find(resource, namespace, name)
+        if there is not None and is_terminating(there.object):
+            error.message = f"object is being deleted: {error.message}"
+        return error
+
+
+class CacheLookup:
+    """Read access of rules to other objects (moorage.api.kind_rules.Lookup), straight from the caches."""
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+
+    def get(self, resource: str, namespace: str, name: str) -> Object | None:
+        """Return one object, None if there is none."""
+        item = self._cache(resource).get(namespace, name)
+        return item.object if item is not None else None
+
+    def list(self, resource: str, namespace: str = "") -> list[Object]:
+        """Return all objects, or those of one namespace."""
+        cache = self._cache(resource)
+        return [item.object for key in cache.keys(namespace) if (item := cache.at_key(key)) is not None]
+
+    def revision(self, resource: str) -> int:
+        """Return a number that grows when any object of the resource changes."""
+        return self._cache(resource).changed.count
+
+    def _cache(self, resource: str) -> ResourceCache:
+        plural, _, group = resource.partition(".")
+        return self._caches.of(f"{group or 'core'}/{plural}")
+
+
+def unavailable(error: StoreUnavailable) -> ServiceUnavailable:
+    """Return what a client is told when the disk refuses."""
+    return ServiceUnavailable(f"the write was not stored: {error}")
+
+
+def _key(resource: Resource, namespace: str, name: str) -> str:
+    return f"{storage_prefix(resource)}/{namespace}/{name}"
+
+
+def _written(expected: Expected) -> Encoded:
+    if expected.item is None:
+        raise PlainError("the store acknowledged a write that it did not publish")
+    return expected.item

@@ -1,0 +1,339 @@
+"""Create and update: the order of a write, as readable functions. Steps are in moorage.api.pipeline.
+
+Source: apiserver/pkg/registry/generic/registry/store.go, apiserver/pkg/registry/rest/{create,update}.go (v1.37).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from moorage.api.answers import Answer
+from moorage.api.conversion import is_converted, stored
+from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of, refuse
+from moorage.api.request import Draft, Request
+from moorage.objects.encoded import Encoded
+from moorage.objects.errors import (
+    BadRequest,
+    Cause,
+    Conflict,
+    NotFound,
+    PlainError,
+    conflict,
+    invalid,
+    not_found,
+)
+from moorage.objects.managed_fields import requested_managed_fields, track_update
+from moorage.objects.metadata import Object, finalizers_of, format_time, is_terminating
+from moorage.objects.object_meta import validate_object_meta, validate_object_meta_update
+
+#: How often an update that did not insist on a revision is tried again after somebody else wrote first.
+ATTEMPTS = 5
+
+#: The longest generated name: the base is cut so that the suffix fits. Source: apiserver/pkg/storage/names.
+NAME_MOST, SUFFIX = 63, 5
+
+#: How often a generated name that is taken is drawn again.
+NAME_ATTEMPTS = 8
+
+#: Metadata that only the server sets.
+_SERVER_SET = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+
+
+async def create(tools: Tools, request: Request, draft: Draft) -> Answer:
+    """Create an object. Raises AlreadyExists, Invalid, Forbidden, BadRequest."""
+    dry_run = is_dry_run(request, "CreateOptions")
+    kind = kind_of(request.resource)
+    draft = decoded(kind, request, draft)
+    for attempt in range(NAME_ATTEMPTS):
+        ready = await prepared(tools, kind, request, draft)
+        try:
+            return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
+        except Conflict:
+            if draft["metadata"].get("name") or attempt == NAME_ATTEMPTS - 1:
+                raise
+    raise PlainError("unreachable: the last attempt returns or raises")
+
+
+async def prepared(
+    tools: Tools, kind: Kind, request: Request, draft: Draft, *, managed: list[dict[str, Any]] | None = None
+) -> Draft:
+    """Take a decoded draft of a new object through all rules. Raises StatusError.
+
+    managed: the managedFields of a server-side apply, which has tracked its fields itself.
+    """
+    resource, metadata = kind.resource, dict(draft["metadata"])
+    draft = {**draft, "metadata": metadata}
+    _check_namespace(resource.namespaced, metadata, request)
+    if metadata.get("resourceVersion"):
+        raise PlainError("resourceVersion should not be set on objects to be created")
+    for field in _SERVER_SET:
+        metadata.pop(field, None)
+    metadata.pop("resourceVersion", None)
+    if managed is None:
+        managed = track_update(None, draft, _tracking(kind, request))
+    metadata.pop("managedFields", None)
+    await tools.admission.mutate(draft, None, request, tools.lookup)
+    metadata = draft["metadata"]
+    metadata["uid"] = tools.entropy.uid()
+    metadata["creationTimestamp"] = format_time(request.now)
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = metadata["generateName"][: NAME_MOST - SUFFIX] + tools.entropy.suffix()
+    metadata.pop("generation", None)
+    if kind.has_generation:
+        metadata["generation"] = 1
+    kind.call("prepare_create", draft, request, tools.lookup)
+    causes = validate_object_meta(metadata, namespaced=resource.namespaced, kind=resource.kind, group=resource.group)
+    causes += kind.causes("validate", draft, request)
+    refuse(kind, metadata.get("name") or "", causes)
+    for text in kind.call("warnings", draft, None) or ():
+        request.warn(text)
+    await tools.admission.validate(draft, None, request, tools.lookup)
+    if managed:
+        metadata["managedFields"] = managed
+    return draft
+
+
+def _check_namespace(namespaced: bool, metadata: dict[str, Any], request: Request) -> None:  # noqa: FBT001
+    given = metadata.get("namespace") or ""
+    if not namespaced:
+        metadata.pop("namespace", None)
+        if given:
+            raise BadRequest("namespace may not be set on objects of a cluster-scoped resource")
+        return
+    if given and given != request.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    metadata["namespace"] = request.namespace
+
+
+async def _stored(tools: Tools, kind: Kind, request: Request, draft: Draft, *, dry_run: bool) -> Encoded | Draft:
+    resource, metadata = kind.resource, draft["metadata"]
+    if dry_run:
+        if tools.storage.find(resource, metadata.get("namespace", ""), metadata["name"]) is not None:
+            raise tools.storage.exists(resource, metadata.get("namespace", ""), metadata["name"])
+        return draft
+    item = await tools.storage.create(resource, stored(draft, resource) if is_converted(resource) else draft)
+    return tools.storage.presented(resource, item)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One wish to change an object.
+
+    make:     the wanted object, from the current one; called again after a conflict.
+    revision: the revision that the client insists on, 0 for none.
+    patched:  the wish is a patch: the client saw the current object, so a wrong uid is a broken rule.
+    """
+
+    make: Callable[[Object], Draft]
+    revision: int = 0
+    patched: bool = False
+    managed: Callable[[Object], list[dict[str, Any]]] | None = None
+
+
+async def update(tools: Tools, request: Request, draft: Draft) -> Answer:
+    """Replace an object, or one of its subresources. Raises NotFound, Conflict, Invalid, Forbidden, BadRequest."""
+    resource, kind = request.resource, kind_of(request.resource)
+    dry_run = is_dry_run(request, "UpdateOptions")
+    draft = decoded(kind, request, draft)
+    metadata = draft["metadata"]
+    _check_name(metadata, request)
+    old = tools.storage.find(resource, request.namespace, request.name)
+    if old is None:
+        if resource.behaviour.get("createOnUpdate") and not request.subresource:
+            return await _created_by_update(tools, kind, request, draft, dry_run=dry_run)
+        raise not_found(resource.plural, resource.group, request.name)
+    revision = _revision_of(metadata)
+    if not revision and not resource.behaviour.get("unconditionalUpdate", True):
+        cause = Cause(
+            "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
+        )
+        raise invalid(resource.plural, resource.group, request.name, [cause])
+    return await apply_change(tools, request, Change(lambda _: draft, revision), dry_run=dry_run)
+
+
+async def _created_by_update(tools: Tools, kind: Kind, request: Request, draft: Draft, *, dry_run: bool) -> Answer:
+    draft["metadata"].pop("resourceVersion", None)
+    ready = await prepared(tools, kind, request, draft)
+    return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
+
+
+def _check_name(metadata: Object, request: Request) -> None:
+    name = metadata.get("name") or ""
+    if not name:
+        raise BadRequest(
+            f"the name of the object ({request.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != request.name:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
+    namespace = metadata.get("namespace") or ""
+    if namespace and namespace != request.namespace:
+        raise BadRequest(
+            f"the namespace of the object ({namespace}) does not match the namespace on the request ({request.namespace})"
+        )
+
+
+def _revision_of(metadata: Object) -> int:
+    text = metadata.get("resourceVersion") or ""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()):
+        raise PlainError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+async def apply_change(tools: Tools, request: Request, change: Change, *, dry_run: bool) -> Answer:
+    """Change an object: make, check, store; again from the start when somebody else wrote in between."""
+    resource, kind = request.resource, kind_of(request.resource)
+    for attempt in range(ATTEMPTS):
+        item = tools.storage.find(resource, request.namespace, request.name)
+        if item is None:
+            raise not_found(resource.plural, resource.group, request.name)
+        old = tools.storage.presented(resource, item)
+        draft = await changed(tools, kind, request, change, old)
+        if draft is None:
+            return Answer(200, old)
+        try:
+            return Answer(200, await _replaced(tools, kind, draft, item, dry_run=dry_run))
+        except Conflict:
+            if change.revision or attempt == ATTEMPTS - 1:
+                raise
+        except NotFound:
+            raise
+    raise PlainError("unreachable: the last attempt returns or raises")
+
+
+async def changed(tools: Tools, kind: Kind, request: Request, change: Change, item: Encoded) -> Draft | None:
+    """Take a wish through all rules; returns the object to store, or None if nothing would change."""
+    old, resource = item.object, kind.resource
+    draft = change.make(old)
+    _check_identity(kind, request, change, draft, item)
+    metadata = draft["metadata"] = _kept_metadata(draft["metadata"], old["metadata"])
+    requested = metadata.pop("managedFields", None)
+    if change.managed is not None:
+        managed = change.managed(old)
+    else:
+        live = {**old, "metadata": {**old["metadata"], "managedFields": requested_managed_fields(old, requested)}}
+        managed = track_update(live, draft, _tracking(kind, request))
+    if request.subresource == "status":
+        draft = {**old, "metadata": metadata, **({"status": draft["status"]} if "status" in draft else {})}
+    await tools.admission.mutate(draft, old, request, tools.lookup)
+    metadata = draft["metadata"]
+    _prepare(tools, kind, request, draft, old)
+    causes = validate_object_meta(metadata, namespaced=resource.namespaced, kind=resource.kind, group=resource.group)
+    causes += validate_object_meta_update(metadata, old["metadata"])
+    causes += _rule_causes(kind, request, draft, old)
+    refuse(kind, request.name, causes)
+    for text in kind.call("warnings", draft, old) or ():
+        request.warn(text)
+    await tools.admission.validate(draft, old, request, tools.lookup)
+    if managed:
+        metadata["managedFields"] = managed
+    return None if _is_same(draft, old) else draft
+
+
+def _check_identity(kind: Kind, request: Request, change: Change, draft: Draft, item: Encoded) -> None:
+    resource, metadata = kind.resource, draft.get("metadata") or {}
+    revision = change.revision
+    if change.patched:
+        revision = _revision_of(metadata)
+    if revision and revision != item.revision:
+        raise conflict(resource.plural, resource.group, request.name)
+    uid = metadata.get("uid")
+    if uid and uid != item.uid and not change.patched:
+        namespace = f"{item.namespace}/" if item.namespace else ""
+        raise conflict(
+            resource.plural,
+            resource.group,
+            request.name,
+            f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{namespace}{item.name}, "
+            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
+            f"UID in object meta: {item.uid}",
+        )
+
+
+def _kept_metadata(new: Object, old: Object) -> dict[str, Any]:
+    """Return the new metadata with what the server owns filled in from the old one where the client left it out."""
+    metadata = {key: value for key, value in new.items() if value not in (None, "", {}, [])}
+    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if field not in metadata and field in old:
+            metadata[field] = old[field]
+    if "generateName" in old and "generateName" not in metadata:
+        metadata["generateName"] = old["generateName"]
+    metadata.pop("resourceVersion", None)
+    metadata.pop("selfLink", None)
+    metadata.pop("generation", None)
+    if "generation" in old:
+        metadata["generation"] = old["generation"]
+    return metadata
+
+
+def _prepare(tools: Tools, kind: Kind, request: Request, draft: Draft, old: Object) -> None:
+    """Let the kind keep what this endpoint may not change; count a new generation when the desired state changed."""
+    if request.subresource == "status":
+        kind.call("prepare_status", draft, old, request, tools.lookup)
+        return
+    if "status" in kind.resource.subresources:
+        draft.pop("status", None)
+        if "status" in old:
+            draft["status"] = old["status"]
+    kind.call("prepare_update", draft, old, request, tools.lookup)
+    if kind.has_generation and any(
+        draft.get(key) != old.get(key) for key in {*draft, *old} - {"metadata", "status", "apiVersion", "kind"}
+    ):
+        draft["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _rule_causes(kind: Kind, request: Request, draft: Draft, old: Object) -> list[Cause]:
+    if request.subresource == "status":
+        return kind.causes("validate_status", draft, old, request)
+    return kind.causes("validate", draft, request) + kind.causes("validate_update", draft, old, request)
+
+
+def _is_same(draft: Draft, old: Object) -> bool:
+    """Tell whether storing the draft would change nothing but times in managedFields."""
+    metadata, before = draft["metadata"], old["metadata"]
+    if any(draft.get(key) != old.get(key) for key in {*draft, *old} - {"metadata"}):
+        return False
+    skipped = {"resourceVersion", "managedFields"}
+    if any(metadata.get(key) != before.get(key) for key in {*metadata, *before} - skipped):
+        return False
+    return _untimed(metadata.get("managedFields")) == _untimed(before.get("managedFields"))
+
+
+def _untimed(managed: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    return [{key: value for key, value in entry.items() if key != "time"} for entry in managed or ()]
+
+
+async def _replaced(tools: Tools, kind: Kind, draft: Draft, old: Encoded, *, dry_run: bool) -> Encoded | Draft:
+    resource = kind.resource
+    if dry_run:
+        draft["metadata"]["resourceVersion"] = str(old.revision)
+        return draft
+    if is_terminating(draft) and not draft["metadata"].get("deletionGracePeriodSeconds") and _may_go(kind, draft):
+        await tools.storage.delete(resource, old)
+        draft["metadata"]["resourceVersion"] = str(tools.storage.caches.revision)
+        return draft
+    item = await tools.storage.update(resource, stored(draft, resource) if is_converted(resource) else draft, old)
+    return tools.storage.presented(resource, item)
+
+
+def _may_go(kind: Kind, draft: Draft) -> bool:
+    """Tell whether nothing holds a terminating object back any more."""
+    if finalizers_of(draft):
+        return False
+    return kind.resource.id != "namespaces" or not (draft.get("spec") or {}).get("finalizers")
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Who writes which part of an object, for managedFields."""
+
+    kind: Kind
+    manager: str
+    operation: str
+    subresource: str
+    time: str
+
+
+def _tracking(kind: Kind, request: Request) -> Any:  # noqa: ANN401
+    return Tracking(kind, manager_of(request), "Update", request.subresource, format_time(request.now))

@@ -1,0 +1,93 @@
+"""What every cluster has from the start: namespaces, the API's own Service, classes. Made once, then left alone.
+
+Source: kube-apiserver's bootstrap controllers and scheduling's system classes (v1.37).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from moorage.client.client import Client
+from moorage.cluster.config import API_SERVICE_ADDRESS, DNS_SERVICE_ADDRESS
+from moorage.objects.errors import AlreadyExists
+
+#: The provisioner of the default class: directories on the node's own disk.
+LOCAL_PROVISIONER = "moorage.dev/local"
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+def system_objects(port: int) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield (resource id, object) of what a cluster starts with, in an order in which it can be created."""
+    for name in NAMESPACES:
+        yield "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    yield "priorityclasses.scheduling.k8s.io", _priority_class("system-node-critical", 2000001000)
+    yield "priorityclasses.scheduling.k8s.io", _priority_class("system-cluster-critical", 2000000000)
+    yield "storageclasses.storage.k8s.io", _storage_class()
+    yield "services", _api_service(port)
+    yield "services", _dns_service()
+
+
+def _priority_class(name: str, value: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": value,
+        "description": f"Used for system critical pods that must {'not be moved from their current node' if 'node' in name else 'run in the cluster, but can be moved to another node if necessary'}.",  # noqa: E501
+    }
+
+
+def _storage_class() -> dict[str, Any]:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": "standard",
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": LOCAL_PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+
+
+def _api_service(port: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": API_SERVICE_ADDRESS,
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+        },
+    }
+
+
+def _dns_service() -> dict[str, Any]:
+    ports = [("dns", "UDP"), ("dns-tcp", "TCP")]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kube-dns",
+            "namespace": "kube-system",
+            "labels": {"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"},
+        },
+        "spec": {
+            "clusterIP": DNS_SERVICE_ADDRESS,
+            "ports": [{"name": name, "port": 53, "protocol": protocol, "targetPort": 53} for name, protocol in ports],
+        },
+    }
+
+
+async def create_missing(client: Client, objects: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Create what is not there yet; what is there stays as it is."""
+    for resource, obj in objects:
+        try:
+            await client.create(resource, obj)
+        except AlreadyExists:
+            continue

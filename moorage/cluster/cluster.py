@@ -1,0 +1,110 @@
+"""One cluster in one process: opens its state, starts its control plane, its nodes and its front door, in this order."""
+
+import logging
+import os
+from collections.abc import Callable
+
+from moorage import __version__
+from moorage.aio.clock import SystemClock
+from moorage.aio.entropy import SystemEntropy
+from moorage.aio.tasks import Tasks
+from moorage.cluster.certificates import Pki, ensure_pki
+from moorage.cluster.config import ClusterConfig
+from moorage.cluster.control_plane import ControlPlane
+from moorage.cluster.front_door import FrontDoor
+from moorage.cluster.instance import Instance, last_facts
+from moorage.cluster.nodes import Nodes
+from moorage.cluster.process import StartFailed
+from moorage.objects.metadata import format_time
+from moorage.store.errors import StoreDamaged, StoreError
+from moorage.store.store import Store
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+class Cluster:
+    """Starts and stops the parts of a cluster."""
+
+    def __init__(self, config: ClusterConfig) -> None:
+        self.config = config
+        self.clock = SystemClock()
+        self.entropy = SystemEntropy()
+        self.tasks = Tasks("cluster")
+        self._store: Store | None = None
+        self._door: FrontDoor | None = None
+        self._nodes: Nodes | None = None
+
+    async def start(self, say: Say) -> None:
+        """Start everything; returns when the API answers and all nodes are ready. Raises StartFailed."""
+        config = self.config
+        pki = ensure_pki(config.directory / "pki", self.clock.now(), config.host)
+        self._store = _opened(config)
+        say("State opened" if not config.memory else "State in memory")
+        control = ControlPlane(self._store, self.clock, self.entropy, self.tasks)
+        self._nodes = Nodes(config, control)
+        preparing = self.tasks.start("nodes/prepare", self._nodes.prepare())
+        self._door = FrontDoor(config, pki, control, self._nodes.gateway)
+        port = await self._door.listen(last_facts(config.directory).get("port", 0))
+        await control.open(port)
+        self._door.open()
+        say(f"API listens on https://{config.host}:{port}")
+        await control.start(self._nodes.drivers, lambda: pki.authority.read_text())
+        say("Controllers and scheduler work")
+        await preparing
+        await self._nodes.start()
+        if config.nodes or config.simulated_nodes:
+            say(_ready_text(config))
+        self._publish(pki, port)
+
+    async def close(self) -> None:
+        """Stop in reverse order: nobody writes any more when the store closes."""
+        if self._door is not None:
+            await self._door.close()
+        if self._nodes is not None:
+            await self._nodes.close()
+        await self.tasks.close()
+        if self._store is not None:
+            await self._store.close()
+
+    def _publish(self, pki: Pki, port: int) -> None:
+        config = self.config
+        url = f"https://{config.host}:{port}"
+        write_kubeconfig(config, pki, url)
+        now = format_time(self.clock.now())
+        Instance(os.getpid(), url, port, now, __version__, config.node_names, config.simulated_nodes).publish(
+            config.directory
+        )
+
+
+def _opened(config: ClusterConfig) -> Store:
+    if config.memory:
+        from moorage.store.memory import MemoryStore
+
+        return MemoryStore()
+    from moorage.store.sqlite import SqliteStore
+
+    path = config.directory / "state.db"
+    try:
+        return SqliteStore(str(path))
+    except StoreDamaged as error:
+        raise StartFailed(str(error), hint=f"The files are untouched: {path}") from error
+    except (StoreError, OSError) as error:
+        raise StartFailed(
+            f"the state {path} cannot be opened: {error}", hint="Choose another one with --data-dir."
+        ) from error
+
+
+def _ready_text(config: ClusterConfig) -> str:
+    real = f"{config.nodes} node{'s' if config.nodes != 1 else ''} ready" if config.nodes else ""
+    simulated = f"{config.simulated_nodes} simulated" if config.simulated_nodes else ""
+    return ", ".join(part for part in (real, simulated) if part)
+
+
+def write_kubeconfig(config: ClusterConfig, pki: Pki, url: str) -> None:
+    """Write the administrator's own kubeconfig, readable by its owner alone."""
+    from moorage.client.kubeconfig import Credentials, write_file
+
+    credentials = Credentials(url, pki.authority.read_bytes(), pki.administrator.read_bytes())
+    write_file(config.kubeconfig, config.context, credentials)

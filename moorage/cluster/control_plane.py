@@ -1,0 +1,54 @@
+"""Store, API, controllers and scheduler, wired together: everything of a cluster but its front door and its nodes.
+
+Knows nothing of files, sockets or processes, so that the simulator runs exactly this.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from moorage.aio.clock import Clock
+from moorage.aio.entropy import Entropy
+from moorage.aio.tasks import Tasks
+from moorage.api.admission.chain import AdmissionChain
+from moorage.api.api import Api
+from moorage.api.local import LocalClient
+from moorage.api.request import SYSTEM, User
+from moorage.cluster.bootstrap import create_missing, system_objects
+from moorage.reconciler.events import Recorder
+from moorage.reconciler.informer import Informers
+from moorage.reconciler.loop import Reconciler
+from moorage.store.store import Store
+from moorage.volumes.driver import Driver
+
+log = logging.getLogger(__name__)
+
+
+class ControlPlane:
+    """A cluster's brain. `open`, then `start`; the tasks end with their owner."""
+
+    def __init__(self, store: Store, clock: Clock, entropy: Entropy, tasks: Tasks) -> None:
+        self.api = Api(store, clock, entropy, AdmissionChain(entropy))
+        self.clock = clock
+        self.entropy = entropy
+        self.tasks = tasks
+        self.client = self.client_for("kube-controller-manager")
+        self.informers = Informers(self.client, clock, tasks)
+        self.recorder = Recorder(self.client, clock)
+        self.reconciler: Reconciler | None = None
+
+    def client_for(self, component: str, user: User | None = None) -> LocalClient:
+        """Return a client in the name of a component; its name is the field manager of what it writes."""
+        return LocalClient(self.api, user or SYSTEM, component)
+
+    async def open(self, api_port: int) -> None:
+        """Load the state and create what every cluster has."""
+        await self.api.load()
+        await create_missing(self.client, system_objects(api_port))
+
+    async def start(self, drivers: Mapping[str, Driver], certificate_authority: Callable[[], str]) -> None:
+        """Start controllers and scheduler; returns once their caches are filled."""
+        from moorage.controllers.registry import controllers
+
+        self.tasks.keep("events", self.recorder.run)
+        self.reconciler = Reconciler(self.client, self.informers, self.clock, self.tasks, self.recorder)
+        await self.reconciler.start(controllers())

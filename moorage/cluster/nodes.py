@@ -1,0 +1,113 @@
+"""The nodes of a cluster: real ones over the native runtime, simulated ones, and the volumes that they serve."""
+
+import logging
+from collections.abc import Mapping
+
+from moorage.cluster.bootstrap import LOCAL_PROVISIONER
+from moorage.cluster.config import CLUSTER_DOMAIN, ClusterConfig
+from moorage.cluster.control_plane import ControlPlane
+from moorage.cluster.machine import machine_for, simulated_machine
+from moorage.cluster.process import StartFailed
+from moorage.node.agent import Agent, Dispatcher, NodeSettings, Surroundings
+from moorage.node.gateway import LocalGateway
+from moorage.node.images.store import ImageStore
+from moorage.node.node_status import LEASE_SECONDS
+from moorage.node.runtimes.native.host import NativeHost
+from moorage.node.runtimes.native.native import NativeRuntime
+from moorage.node.runtimes.runtime import RuntimeFailure
+from moorage.volumes.driver import Driver
+from moorage.volumes.local import LocalDriver
+
+log = logging.getLogger(__name__)
+
+#: How long containers may take to end when the cluster goes down, in seconds. Databases flush within this.
+SHUTDOWN_GRACE_SECONDS = 10.0
+
+#: Simulated nodes say that they live as seldom as is believed.
+SIMULATED_RENEW_SECONDS = LEASE_SECONDS * 0.6
+
+
+class Nodes:
+    """Starts and stops the nodes of one cluster."""
+
+    def __init__(self, config: ClusterConfig, control: ControlPlane) -> None:
+        self._config = config
+        self._control = control
+        self._directory = config.directory / "nodes"
+        self._host = NativeHost(self._directory) if config.nodes else None
+        self._images: ImageStore | None = None
+        self._agents: dict[str, Agent] = {}
+        self.gateway = LocalGateway(self._agents, control.clock)
+        self.drivers: Mapping[str, Driver] = {
+            LOCAL_PROVISIONER: LocalDriver(LOCAL_PROVISIONER, config.directory / "volumes")
+        }
+
+    @property
+    def images(self) -> ImageStore | None:
+        """The images of the cluster's real nodes, None before `prepare` or without real nodes."""
+        return self._images
+
+    async def prepare(self) -> None:
+        """Start what takes long and needs no API. Raises StartFailed."""
+        if self._host is None:
+            return
+        try:
+            await self._host.start()
+        except RuntimeFailure as error:
+            hint = "Nodes that only pretend need none of this: moorage up --nodes 0 --simulated-nodes 3"
+            raise StartFailed(str(error), hint=hint) from error
+        self._images = ImageStore(self._config.directory / "images", rootless=self._host.mode != "root")
+
+    async def start(self) -> None:
+        """Register all nodes and hand them their pods. Raises StartFailed."""
+        control = self._control
+        dispatcher = Dispatcher(control.informers)
+        try:
+            for index, name in enumerate(self._config.node_names, start=1):
+                await self._start_real(name, index)
+            for index, name in enumerate(self._config.simulated_node_names, start=1):
+                await self._start_simulated(name, index)
+        except RuntimeFailure as error:
+            raise StartFailed(f"a node cannot start: {error}") from error
+        await dispatcher.start(self._agents)
+
+    async def close(self) -> None:
+        """End all pods' processes in order; their objects stay, and come back with the next start."""
+        for agent in self._agents.values():
+            try:
+                await agent.stop_pods(SHUTDOWN_GRACE_SECONDS)
+            except (RuntimeFailure, OSError) as error:
+                log.warning("pods_not_stopped node=%s error=%s", agent.name, error)
+        if self._host is not None:
+            await self._host.destroy()
+
+    async def _start_real(self, name: str, index: int) -> None:
+        if self._host is None or self._images is None:
+            raise StartFailed("real nodes were not prepared")
+        runtime = NativeRuntime(self._host, self._images, name, index, self._control.clock)
+        ip = f"172.30.0.{index}"
+        machine = machine_for(name, ip, runtime.version, self._config.directory)
+        settings = NodeSettings(machine, self._directory / "files" / name, domain=CLUSTER_DOMAIN)
+        await self._add(Agent(settings, runtime, self._around(name)))
+
+    async def _start_simulated(self, name: str, index: int) -> None:
+        from moorage.node.runtimes.simulated import SimulatedRuntime
+
+        ip = f"10.{128 + index // 65536}.{index // 256 % 256}.{index % 256}"
+        runtime = SimulatedRuntime(name, self._control.clock)
+        settings = NodeSettings(
+            simulated_machine(name, ip), self._directory / "files" / name, renew_seconds=SIMULATED_RENEW_SECONDS
+        )
+        await self._add(Agent(settings, runtime, self._around(name)))
+
+    async def _add(self, agent: Agent) -> None:
+        await agent.start()
+        self._agents[agent.name] = agent
+
+    def _around(self, name: str) -> Surroundings:
+        from moorage.api.request import User
+
+        user = User(f"system:node:{name}", ("system:nodes", "system:authenticated"))
+        control = self._control
+        client = control.client_for("kubelet", user)
+        return Surroundings(client, control.informers, control.recorder, self.drivers, control.clock, control.tasks)

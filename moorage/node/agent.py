@@ -1,0 +1,215 @@
+"""One node: registers it, keeps it alive in others' eyes, and gives every pod that is bound to it a worker."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.aio.clock import Clock
+from moorage.aio.tasks import Tasks
+from moorage.client.client import Client, Target
+from moorage.node.containers import NodeFacts
+from moorage.node.mounts import Mounts
+from moorage.node.node_status import LEASE_RENEW_SECONDS, Machine, lease_object, node_object, node_status
+from moorage.node.prober import Prober
+from moorage.node.runtimes.runtime import Runtime
+from moorage.node.worker import PodWorker, Tools
+from moorage.objects.encoded import Encoded
+from moorage.objects.errors import AlreadyExists, Conflict, NotFound, StatusError
+from moorage.objects.metadata import Object, format_micro_time, uid_of
+from moorage.reconciler.events import Recorder
+from moorage.reconciler.informer import Informers
+from moorage.volumes.driver import Driver
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all nodes of a process share."""
+
+    client: Client
+    informers: Informers
+    recorder: Recorder
+    drivers: Mapping[str, Driver]
+    clock: Clock
+    tasks: Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """One node. directory holds its pods' files and logs; renew_seconds is how often it says that it lives."""
+
+    machine: Machine
+    directory: Path
+    dns_servers: tuple[str, ...] = ()
+    domain: str = "cluster.local"
+    renew_seconds: float = LEASE_RENEW_SECONDS
+
+
+class Agent:
+    """Runs the pods of one node."""
+
+    def __init__(self, settings: NodeSettings, runtime: Runtime, around: Surroundings) -> None:
+        machine = settings.machine
+        self.name = machine.hostname
+        self.runtime = runtime
+        self.facts = NodeFacts(
+            self.name, machine.ip, str(settings.directory / "logs"), settings.dns_servers, settings.domain
+        )
+        self._settings = settings
+        self._around = around
+        mounts = Mounts(settings.directory / "pods", self.name, machine.ip, around.client, around.drivers)
+        self._tools = Tools(
+            around.client,
+            runtime,
+            mounts,
+            Prober(runtime, around.tasks),
+            around.recorder,
+            around.clock,
+            around.tasks,
+            self.facts,
+            {"cpu": str(machine.cpus), "memory": str(machine.memory)},
+        )
+        self._workers: dict[str, PodWorker] = {}
+        self._node: Object = {}
+
+    async def start(self) -> None:
+        """Get the runtime ready and register the node. Raises RuntimeFailure."""
+        await self.runtime.start()
+        self._node = await self._register()
+        await self._renew()
+        self._around.tasks.keep(f"node/{self.name}/events", self._follow_runtime)
+        self._around.tasks.keep(f"node/{self.name}/lease", self._keep_lease)
+
+    async def adopt(self, pods: list[Object]) -> None:
+        """Take over the node's pods as of now; sandboxes whose pods are gone are removed."""
+        for pod in pods:
+            self.see(pod)
+        known = {uid_of(pod) for pod in pods}
+        for sandbox in await self.runtime.list_sandboxes():
+            if sandbox.uid not in known:
+                await self.runtime.stop_sandbox(sandbox.uid)
+                await self.runtime.remove_sandbox(sandbox.uid)
+                await self._tools.mounts.remove(sandbox.uid)
+
+    def see(self, pod: Object) -> None:
+        """Take a new state of a pod that is bound to this node."""
+        worker = self._workers.get(uid_of(pod))
+        if worker is not None:
+            worker.update(pod)
+            return
+        worker = self._workers[uid_of(pod)] = PodWorker(self._tools, pod)
+        self._around.tasks.start(f"pod/{pod['metadata']['name']}", self._work(worker))
+
+    def lose(self, uid: str) -> None:
+        """The pod's object is gone."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.vanish()
+
+    def runs(self, uid: str, container: str, attempt: int) -> bool:
+        """Tell whether this attempt at a container was running when its pod was last looked at."""
+        worker = self._workers.get(uid)
+        return worker is not None and worker.running.get(container) == attempt
+
+    async def stop_pods(self, grace_seconds: float) -> None:
+        """End all containers in order, within this time: the machine goes down. Their objects stay."""
+
+        async def stop(uid: str, container: str) -> None:
+            await self.runtime.stop_container(uid, container, grace_seconds)
+
+        await asyncio.gather(
+            *(
+                stop(sandbox.uid, container.id)
+                for sandbox in await self.runtime.list_sandboxes()
+                for container in sandbox.containers
+                if container.state == "running"
+            ),
+            return_exceptions=True,
+        )
+
+    async def _work(self, worker: PodWorker) -> None:
+        while True:
+            try:
+                await worker.run()
+            except (StatusError, ConnectionError, OSError) as error:
+                log.warning("pod_round_failed pod=%s error=%s", worker.pod["metadata"]["name"], error)
+            except Exception:
+                log.exception("pod_round_failed pod=%s", worker.pod["metadata"]["name"])
+            else:
+                break
+            await asyncio.sleep(1.0)
+        self._workers.pop(worker.uid, None)
+
+    async def _register(self) -> Object:
+        """Create the Node, or take the one that is there, and publish its status."""
+        client, machine = self._around.client, self._settings.machine
+        wanted = node_object(machine)
+        try:
+            node = await client.create("nodes", wanted)
+        except AlreadyExists:
+            node = await client.get(Target("nodes", "", self.name))
+        for _ in range(5):
+            status = node_status(machine, node, self._around.clock.now())
+            try:
+                return await client.update("nodes", {**node, "status": status}, subresource="status")
+            except Conflict:
+                node = await client.get(Target("nodes", "", self.name))
+        raise ConnectionError(f"node {self.name} could not publish its status: others write it all the time")
+
+    async def _renew(self) -> None:
+        """Say that the node lives."""
+        client, now = self._around.client, self._around.clock.now()
+        patch = {"spec": {"renewTime": format_micro_time(now)}}
+        try:
+            await client.patch(Target("leases.coordination.k8s.io", "kube-node-lease", self.name), patch)
+        except NotFound:
+            try:
+                await client.create("leases.coordination.k8s.io", lease_object(self._node, now))
+            except AlreadyExists:
+                return
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.renew_seconds)
+            try:
+                await self._renew()
+            except (StatusError, ConnectionError) as error:
+                log.warning("lease_not_renewed node=%s error=%s", self.name, error)
+
+    async def _follow_runtime(self) -> None:
+        async for uid in self.runtime.events():
+            worker = self._workers.get(uid)
+            if worker is not None:
+                worker.wake()
+
+
+class Dispatcher:
+    """Hands each pod's changes to the agent of its node: one subscription for all nodes of the process."""
+
+    def __init__(self, informers: Informers) -> None:
+        self._informers = informers
+        self._agents: dict[str, Agent] = {}
+
+    async def start(self, agents: Mapping[str, Agent]) -> None:
+        """Give each agent the pods it has, then what changes."""
+        self._agents.update(agents)
+        cache = self._informers.cache("pods")
+        await cache.synced()
+        cache.subscribe(self._changed)
+        for name, agent in agents.items():
+            await agent.adopt(list(self._informers.indexed("pods", "spec.nodeName", name)))
+
+    def _changed(self, new: Encoded | None, old: Encoded | None) -> None:
+        item = new or old
+        if item is None:
+            return
+        agent = self._agents.get(item.fields.get("spec.nodeName", ""))
+        if agent is None:
+            return
+        if new is not None:
+            agent.see(new.object)
+        else:
+            agent.lose(item.uid)

@@ -1,0 +1,231 @@
+"""Makes a pod's volumes ready on this machine, and takes them away again; never their data.
+
+Files of ConfigMaps, Secrets and projections are written into a new directory that a `..data` link is swapped to, so
+that a container sees all of them change at once, as with kubelet's atomic writer.
+Not supported and refused: volume types that need a driver that is not here.
+"""
+
+import asyncio
+import base64
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moorage.client.client import Client, Target
+from moorage.node.environment import Missing, field_value, resource_value
+from moorage.objects.errors import NotFound, StatusError
+from moorage.objects.metadata import Object, annotations_of, name_of, namespace_of, uid_of
+from moorage.volumes.driver import Driver, DriverError
+
+#: How long a projected service account token is valid when nothing else is said, in seconds.
+TOKEN_SECONDS = 3607
+
+_PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
+
+
+class MountProblem(Exception):
+    """A volume cannot be made ready now; the message becomes an Event. `fatal` ones will not get better by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file of a projected volume holds, and its mode."""
+
+    data: bytes
+    mode: int
+
+
+@dataclass(slots=True)
+class Mounts:
+    """The volumes of all pods of one node. `root` holds a directory for each pod, by uid."""
+
+    root: Path
+    node: str
+    node_ip: str
+    client: Client
+    drivers: Mapping[str, Driver]
+    ready: dict[str, dict[str, tuple[str, bool]]] = field(default_factory=dict)
+
+    async def prepare(self, pod: Object) -> Mapping[str, tuple[str, bool]]:
+        """Return where each volume's content is, and whether it is read-only. Raises MountProblem."""
+        sources: dict[str, tuple[str, bool]] = {}
+        for volume in pod["spec"].get("volumes") or ():
+            try:
+                sources[volume["name"]] = await self._source(pod, volume)
+            except (DriverError, Missing, StatusError, OSError) as error:
+                raise MountProblem(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from error
+        self.ready[uid_of(pod)] = sources
+        return sources
+
+    async def remove(self, uid: str) -> None:
+        """Take away what was made for a pod. Content of claims and host paths is not below its directory."""
+        self.ready.pop(uid, None)
+        directory = self.root / uid
+        if directory.exists():
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    async def _source(self, pod: Object, volume: Object) -> tuple[str, bool]:
+        if "emptyDir" in volume:
+            return str(self._directory(pod, "kubernetes.io~empty-dir", volume["name"], mode=0o777)), False
+        if host := volume.get("hostPath"):
+            return _host_path(host["path"], host.get("type") or ""), False
+        if claim := volume.get("persistentVolumeClaim"):
+            return await self._claimed(pod, claim["claimName"]), bool(claim.get("readOnly"))
+        if "ephemeral" in volume:
+            return await self._claimed(pod, f"{name_of(pod)}-{volume['name']}"), False
+        files = await self._files(pod, volume)
+        if files is None:
+            kinds = [key for key in volume if key != "name"]
+            raise MountProblem(f"volumes of type {kinds[0] if kinds else 'unknown'} are not supported by this node")
+        directory = self._directory(pod, "kubernetes.io~projected", volume["name"], mode=0o755)
+        await asyncio.to_thread(write_files, directory, files)
+        return str(directory), True
+
+    def _directory(self, pod: Object, kind: str, name: str, *, mode: int) -> Path:
+        directory = self.root / uid_of(pod) / "volumes" / kind / name
+        if not directory.is_dir():
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(mode)
+        return directory
+
+    async def _claimed(self, pod: Object, claim_name: str) -> str:
+        claim = await self.client.get(Target("persistentvolumeclaims", namespace_of(pod), claim_name))
+        volume_name = claim["spec"].get("volumeName")
+        if not volume_name or (claim.get("status") or {}).get("phase") != "Bound":
+            raise MountProblem(f"claim {claim_name} is not bound")
+        volume = await self.client.get(Target("persistentvolumes", "", volume_name))
+        driver = self.drivers.get(annotations_of(volume).get(_PROVISIONED_BY, ""))
+        if driver is not None:
+            return await driver.publish(volume, self.node)
+        spec = volume["spec"]
+        if host := spec.get("hostPath"):
+            return _host_path(host["path"], host.get("type") or "DirectoryOrCreate")
+        if local := spec.get("local"):
+            return _host_path(local["path"], "Directory")
+        raise MountProblem(f"volume {volume_name} needs a driver that is not here")
+
+    async def _files(self, pod: Object, volume: Object) -> Mapping[str, Content] | None:
+        if source := volume.get("configMap"):
+            return await self._from_object(pod, "configmaps", source, source.get("name", ""), _mode(source))
+        if source := volume.get("secret"):
+            return await self._from_object(pod, "secrets", source, source.get("secretName", ""), _mode(source))
+        if source := volume.get("downwardAPI"):
+            return self._from_pod(pod, source, _mode(source))
+        if source := volume.get("projected"):
+            files: dict[str, Content] = {}
+            for each in source.get("sources") or ():
+                files |= await self._projected(pod, each, _mode(source))
+            return files
+        return None
+
+    async def _projected(self, pod: Object, source: Object, mode: int) -> Mapping[str, Content]:
+        if part := source.get("configMap"):
+            return await self._from_object(pod, "configmaps", part, part.get("name", ""), mode)
+        if part := source.get("secret"):
+            return await self._from_object(pod, "secrets", part, part.get("name", ""), mode)
+        if part := source.get("downwardAPI"):
+            return self._from_pod(pod, part, mode)
+        if part := source.get("serviceAccountToken"):
+            return {part["path"]: Content(await self._token(pod, part), mode)}
+        raise MountProblem(f"projections of type {next(iter(source), 'unknown')} are not supported by this node")
+
+    async def _from_object(self, pod: Object, kind: str, source: Object, name: str, mode: int) -> Mapping[str, Content]:
+        try:
+            obj = await self.client.get(Target(kind, namespace_of(pod), name))
+        except NotFound:
+            if source.get("optional"):
+                return {}
+            raise MountProblem(f'{kind[:-1]} "{name}" not found') from None
+        data = _bytes_of(obj)
+        items = source.get("items")
+        if not items:
+            return {key: Content(value, mode) for key, value in data.items()}
+        missing = [each["key"] for each in items if each["key"] not in data]
+        if missing and not source.get("optional"):
+            raise MountProblem(
+                f"references non-existent {'config' if kind == 'configmaps' else 'secret'} key: {missing[0]}"
+            )
+        return {
+            each["path"]: Content(data[each["key"]], each.get("mode") or mode) for each in items if each["key"] in data
+        }
+
+    def _from_pod(self, pod: Object, source: Object, mode: int) -> Mapping[str, Content]:
+        facts = {"hostIP": self.node_ip}
+        files: dict[str, Content] = {}
+        for each in source.get("items") or ():
+            if field_ref := each.get("fieldRef"):
+                text = field_value(pod, field_ref["fieldPath"], facts)
+            else:
+                text = resource_value(pod, pod["spec"]["containers"][0], each["resourceFieldRef"], facts)
+            files[each["path"]] = Content(text.encode(), each.get("mode") or mode)
+        return files
+
+    async def _token(self, pod: Object, source: Object) -> bytes:
+        account = pod["spec"].get("serviceAccountName") or "default"
+        spec: dict[str, Any] = {
+            "expirationSeconds": source.get("expirationSeconds") or TOKEN_SECONDS,
+            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": name_of(pod), "uid": uid_of(pod)},
+        }
+        if audience := source.get("audience"):
+            spec["audiences"] = [audience]
+        metadata = {"name": account, "namespace": namespace_of(pod)}
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": metadata, "spec": spec}
+        answer = await self.client.create("serviceaccounts", request, subresource="token")
+        return str(answer["status"]["token"]).encode()
+
+
+def _mode(source: Object) -> int:
+    mode = source.get("defaultMode")
+    return int(mode) if mode is not None else 0o644
+
+
+def _bytes_of(obj: Object) -> dict[str, bytes]:
+    if obj.get("kind") == "Secret":
+        return {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()}
+    texts = {key: value.encode() for key, value in (obj.get("data") or {}).items()}
+    return {**texts, **{key: base64.b64decode(value) for key, value in (obj.get("binaryData") or {}).items()}}
+
+
+def _host_path(path: str, kind: str) -> str:
+    """Return a path of the machine, made or checked as its type asks. Raises MountProblem."""
+    if kind == "DirectoryOrCreate":
+        Path(path).mkdir(parents=True, exist_ok=True, mode=0o755)
+    elif kind == "FileOrCreate" and not Path(path).exists():
+        Path(path).touch(mode=0o644)
+    checks = {"Directory": os.path.isdir, "File": os.path.isfile}
+    if not os.path.lexists(path) or (kind in checks and not checks[kind](path)):
+        wanted = "directory" if kind in ("Directory", "", "DirectoryOrCreate") else "file"
+        raise MountProblem(f"hostPath type check failed: {path} is not a {wanted}")
+    return path
+
+
+def write_files(directory: Path, files: Mapping[str, Content]) -> None:
+    """Make the directory show exactly these files, all at once."""
+    number = max((int(each.name[2:]) for each in directory.glob("..[0-9]*") if each.name[2:].isdigit()), default=0) + 1
+    fresh = directory / f"..{number}"
+    for path, content in files.items():
+        target = fresh / path
+        if not target.resolve().is_relative_to(fresh.resolve()):
+            raise MountProblem(f"path {path!r} must stay inside the volume")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.data)
+        target.chmod(content.mode)
+    fresh.mkdir(parents=True, exist_ok=True)
+    link = directory / "..data_new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(fresh.name)
+    old = (directory / "..data").readlink() if (directory / "..data").is_symlink() else None
+    link.replace(directory / "..data")
+    names = {path.split("/")[0] for path in files}
+    for name in names:
+        shown = directory / name
+        if not shown.is_symlink():
+            shown.symlink_to(Path("..data") / name)
+    for each in directory.iterdir():
+        if not each.name.startswith("..") and each.name not in names:
+            each.unlink()
+    if old is not None and old.name != fresh.name:
+        shutil.rmtree(directory / old, ignore_errors=True)

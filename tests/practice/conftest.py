@@ -1,0 +1,47 @@
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.practice.archives import BUSYBOX, docker_archive
+from tests.practice.lesson import Lesson
+
+#: An account without privileges: any free number will do.
+UNPRIVILEGED = 3001
+
+
+def _lesson(directory: Path, user: int) -> Iterator[Lesson]:
+    kubectl = os.environ.get("MOORAGE_KUBECTL") or shutil.which("kubectl")
+    if not kubectl:
+        pytest.skip("no kubectl: scripts/test fetches one")
+    if not BUSYBOX.exists():
+        pytest.skip("busybox-static is not installed")
+    if user:
+        if os.geteuid() != 0:
+            pytest.skip("only root can become somebody else")
+        if subprocess.run(
+            ["setpriv", "--reuid", str(user), "--clear-groups", "unshare", "-U", "true"], check=False
+        ).returncode:
+            pytest.skip("this machine refuses user namespaces")
+        os.chown(directory, user, user)
+        for parent in directory.parents:
+            if parent.stat().st_mode & 0o005 != 0o005 and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o055)
+    lesson = Lesson(directory, kubectl, user=user)
+    archive = docker_archive(directory / "app.tar", ["kubetm/app:latest", "kubetm/init:latest"], ["sleep", "1000000"])
+    lesson.up()
+    try:
+        lesson.moorage("image", "load", str(archive))
+        yield lesson
+    finally:
+        lesson.moorage("down", "--delete-data")
+
+
+@pytest.fixture(params=[0, UNPRIVILEGED], ids=["as root", "without privileges"])
+def lesson(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lesson]:
+    if request.param == 0 and os.geteuid() != 0:
+        pytest.skip("not root")
+    yield from _lesson(tmp_path, request.param)
