@@ -24,7 +24,7 @@ from moorage.store.log import ChangeLog, Limits
 from moorage.store.store import Change, Record
 from moorage.store.writer import Writer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Requests of one transaction: enough to make the sync cheap, few enough that the first does not wait for the last.
 BATCH_MOST: Final = 512
@@ -68,11 +68,20 @@ class SqliteStore:
 
     async def get(self, key: str) -> Record | None:
         """Return the newest visible record of `key`, None if there is none. Raises StoreUnavailable."""
-        return self._record(key) if key in self._index else None
+        entry = self._index.get(key)
+        return Record(key, self._value_at(entry[1]), *entry) if entry else None
 
     async def range(self, prefix: str) -> tuple[Sequence[Record], int]:
         """Return all visible records whose key starts with `prefix`, by key, and the revision they are true at."""
-        return [self._record(key) for key in self._keys.starting_with(prefix)], self._log.revision
+        index, log = self._index, self._log
+        found = [(key, *index[key]) for key in self._keys.starting_with(prefix)]
+        recent = {revision: log.value_at(revision) for _, _, revision in found}
+        old = self._database.read_many([revision for revision, value in recent.items() if value is None])
+        records = []
+        for key, created, revision in found:
+            value = recent[revision]
+            records.append(Record(key, old[revision] if value is None else value, created, revision))
+        return records, log.revision
 
     async def create(self, key: str, value: bytes) -> int:
         """Write a new key; returns its revision once durable and visible. Raises KeyExists, StoreUnavailable."""
@@ -119,10 +128,6 @@ class SqliteStore:
     def _check_open(self) -> None:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
-
-    def _record(self, key: str) -> Record:
-        created, revision = self._index[key]
-        return Record(key, self._value_at(revision), created, revision)
 
     def _value_at(self, revision: int) -> bytes:
         value = self._log.value_at(revision)
@@ -185,7 +190,7 @@ class SqliteStore:
             if error is None:
                 self._publish(batch)
             else:
-                log.error("store_write_failed requests=%d error=%s", len(batch.answers), error)
+                logger.error("store_write_failed requests=%d error=%s", len(batch.answers), error)
                 batch.fail(error)
         finally:
             batch.answer()
@@ -246,4 +251,4 @@ class _Batch:
 
 def _report_trim(error: Exception | None) -> None:
     if error is not None:
-        log.warning("store_trim_failed error=%s", error)  # the next one starts from the floor in the file
+        logger.warning("store_trim_failed error=%s", error)  # the next one starts from the floor in the file

@@ -256,7 +256,7 @@ async def test_a_lost_change_is_noticed(path):
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM changes WHERE revision = 7")
     connection.close()
-    with pytest.raises(StoreDamaged, match="lacks some of the changes"):
+    with pytest.raises(StoreDamaged, match="lacks change 7"):
         SqliteStore(path)
 
 
