@@ -16,6 +16,11 @@ _FOLDER: Final = os.path.join(os.path.dirname(__file__), "data")
 @cache
 def lines(table: str) -> Mapping[str, bytes]:
     """Return the JSON of each line of data/<table>.table by its name. Names with `$` are about the table itself."""
-    with open(os.path.join(_FOLDER, f"{table}.table"), "rb") as file:
-        rows = (line.partition(b"\t") for line in file.read().splitlines())
-        return MappingProxyType({name.decode(): value for name, _, value in rows})
+    rows = (line.partition(b"\t") for line in packaged(f"{table}.table").splitlines())
+    return MappingProxyType({name.decode(): value for name, _, value in rows})
+
+
+def packaged(name: str) -> bytes:
+    """Return the content of a file under data/."""
+    with open(os.path.join(_FOLDER, name), "rb") as file:
+        return file.read()
