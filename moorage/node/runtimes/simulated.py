@@ -251,11 +251,7 @@ class SimulatedRuntime:
         if not ready:
             raise ConnectionRefusedError(f"port {port} of pod {uid}: nobody listens")
         status = next((one.behaviour.http_status for one in ready if one.behaviour.http_status != 200), 200)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            theirs.sendall(f"HTTP/1.1 {status} Simulated\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        ours.setblocking(False)
-        return ours
+        return _answering(f"HTTP/1.1 {status} Simulated\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
 
     def events(self) -> AsyncIterator[str]:
         """Yield the uid of each sandbox in which something ended, as it happens, from this call on."""
@@ -376,3 +372,27 @@ def _image(reference: Reference) -> ImageStatus:
     return ImageStatus(
         f"sha256:{identity}", str(reference), f"{reference.name}@{digest}", 1 << 20, "", (str(reference),)
     )
+
+
+def _answering(answer: bytes) -> socket.socket:
+    """Return a non-blocking connection to someone who says `answer` and listens until the caller has closed."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)  # noqa: FBT003
+    theirs.setblocking(False)  # noqa: FBT003
+    theirs.send(answer)
+    theirs.shutdown(socket.SHUT_WR)
+    loop = asyncio.get_running_loop()
+
+    def listen() -> None:
+        try:
+            heard = theirs.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            heard = b""
+        if not heard:
+            loop.remove_reader(theirs)
+            theirs.close()
+
+    loop.add_reader(theirs, listen)
+    return ours

@@ -13,7 +13,7 @@ import select
 import signal
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from moorage.node.runtimes.native import credentials, syscalls
@@ -64,17 +64,18 @@ class CannotExecute(Exception):
 
 def run(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None:
     """Become the container. Never returns: what fails is reported as JSON on the socket `status`."""
-    _guarded(status, lambda: _become_container(spec, pod, streams, status))
+    _guarded(status, lambda status: _become_container(spec, pod, streams, status))
 
 
 def run_beside(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None:
     """Become a command that runs beside a container, whose namespaces were entered already. Never returns."""
-    _guarded(status, lambda: _execute(spec, pod, streams, status))
+    _guarded(status, lambda status: _execute(spec, pod, streams, status))
 
 
-def _guarded(status: int, work: Any) -> None:
+def _guarded(status: int, work: Callable[[int], None]) -> None:
+    status = fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, 64)  # out of the way of the standard streams
     try:
-        work()
+        work(status)
     except CannotExecute as error:
         _report(status, "StartError", str(error))
     except OSError as error:
@@ -160,6 +161,7 @@ def _mount_kernel(*, privileged: bool) -> None:
 
 
 def _bind(source: str, target: str, *, read_only: bool, devices: bool = False) -> None:
+    target = os.path.realpath(target)  # a link in the image may lead anywhere in it, also to what is not there yet
     if not os.path.exists(target):
         if os.path.isdir(source):
             os.makedirs(target, exist_ok=True)
@@ -198,7 +200,7 @@ def _execute(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None
     environment = {"PATH": PATH, "HOSTNAME": pod["hostname"], "HOME": user.home, **spec["env"]}
     if spec["tty"]:
         environment.setdefault("TERM", "xterm")
-    status = _arrange_descriptors(streams, status)
+    _arrange_descriptors(streams, status)
     os.setsid()
     if spec["tty"]:
         fcntl.ioctl(0, _TIOCSCTTY, 0)
@@ -226,14 +228,13 @@ def _open_terminal(status: int) -> int:
     return terminal
 
 
-def _arrange_descriptors(streams: Sequence[int], status: int) -> int:
-    high = fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, 64)
+def _arrange_descriptors(streams: Sequence[int], status: int) -> None:
+    """Make the streams 0, 1 and 2 and close everything else but the status socket."""
     copies = [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 64) for stream in streams]
     for number, copy in enumerate(copies):
         os.dup2(copy, number)
-    os.dup2(high, 3, inheritable=False)
-    os.closerange(4, 1 << 20)
-    return 3
+    os.closerange(3, status)
+    os.closerange(status + 1, 1 << 20)
 
 
 def _enter_directory(directory: str) -> None:

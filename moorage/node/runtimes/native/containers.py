@@ -287,7 +287,8 @@ def await_execution(status: socket.socket, pid: int) -> int:
     status.settimeout(SETUP_SECONDS_MAX)
     report = b""
     try:
-        status.send(b"g")
+        with contextlib.suppress(BrokenPipeError):  # it failed already and says why
+            status.send(b"g")
         while True:
             data, descriptors, _, _ = socket.recv_fds(status, 65536, 1, socket.MSG_CMSG_CLOEXEC)
             if descriptors:

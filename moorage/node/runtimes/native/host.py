@@ -83,27 +83,27 @@ class NativeHost:
         try:
             with (self.directory / "host.log").open("ab") as log:
                 code = await asyncio.to_thread(_run_detached, command, log.fileno(), [listener.fileno(), *former])
-            channel = Channel(connect_in(str(self.directory), "host.sock"), peer="host zygote")
+            channel = Channel(connect_in(str(self.directory), "host.sock"), peer=f"host zygote (ended with {code})")
+        except OSError as error:
+            raise RuntimeFailure("RuntimeUnavailable", f"cannot start {command[0]}: {error}") from error
         finally:
             listener.close()
             for descriptor in former:
                 os.close(descriptor)
         try:
-            if code:
-                raise RuntimeFailure("RuntimeUnavailable", f"the zygote ended with {code}")
             async with asyncio.timeout(START_SECONDS_MAX):
-                await channel.ask("describe")
+                await channel.ready()
         except (RuntimeFailure, TimeoutError) as error:
             channel.close()
             raise self._failure(error) from error
         return channel
 
     def _failure(self, error: Exception) -> RuntimeFailure:
-        with contextlib.suppress(OSError):
-            last = (self.directory / "host.log").read_text(errors="replace").strip().splitlines()[-1:]
-            text = last[0] if last else str(error)
-            return RuntimeFailure("NamespacesUnavailable", WHAT_TO_DO.format(error=text), temporary=False)
-        return RuntimeFailure("NamespacesUnavailable", WHAT_TO_DO.format(error=error), temporary=False)
+        text = str(error) or "it does not answer"
+        if not (isinstance(error, RuntimeFailure) and error.reason == "NamespacesUnavailable"):
+            with contextlib.suppress(OSError):
+                text += ": " + (self.directory / "host.log").read_text(errors="replace").strip()[-400:]
+        return RuntimeFailure("NamespacesUnavailable", WHAT_TO_DO.format(error=text), temporary=False)
 
     async def _former_namespaces(self) -> list[int]:
         """Return descriptors of the user and hub namespaces if nodes or pods of a killed host zygote still hold them."""

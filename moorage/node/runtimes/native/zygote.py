@@ -221,7 +221,7 @@ def main(arguments: list[str]) -> None:
         )
         return
     write_identity(f"{directory}/host.pid", os.getpid())
-    Zygote(listener, mode, hierarchy).serve()
+    Zygote(listener, mode, hierarchy).serve(Connection(listener.accept()[0]))
 
 
 if __name__ == "__main__":
