@@ -79,7 +79,7 @@ class RuntimeContract:
     @pytest.fixture
     async def world(self) -> AsyncIterator[World]:
         raise NotImplementedError
-        yield
+        yield  # noqa: PT022 - for the type
 
     async def test_a_pod_runs_and_is_listed_with_its_address(self, world: World) -> None:
         container = await started(world)
@@ -185,7 +185,7 @@ class RuntimeContract:
             await world.runtime.start_container("nobody", "nothing")
         with pytest.raises(RuntimeFailure):
             await world.runtime.exec("nobody", "nothing", ["true"], tty=False, stdin=False)
-        with pytest.raises(OSError, match="."):
+        with pytest.raises(OSError, match=r"nobody|run"):
             await world.runtime.dial("nobody", 80)
         await world.runtime.stop_container("nobody", "nothing", 1)
         await world.runtime.remove_container("nobody", "nothing")
@@ -201,7 +201,7 @@ class RuntimeContract:
 
     async def test_a_name_that_is_none_is_an_invalid_image_name(self, world: World) -> None:
         for verb in (world.runtime.image_status, world.runtime.pull_image):
-            with pytest.raises(RuntimeFailure, match="couldn't parse image name") as refused:
+            with pytest.raises(RuntimeFailure, match=r"couldn't parse image name") as refused:
                 await verb("Not A Name")
             assert refused.value.reason == "InvalidImageName"
 

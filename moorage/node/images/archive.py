@@ -141,11 +141,18 @@ def _read_docker(source: _Source, work: Path) -> list[Found]:
 
 def _docker_entry(entry: Any) -> tuple[list[str], str, list[str]]:
     if isinstance(entry, Mapping):
-        names, config, layers = entry.get("RepoTags") or [], entry.get("Config"), entry.get("Layers")
-        lists = isinstance(names, list) and isinstance(layers, list)
-        if lists and isinstance(config, str) and all(isinstance(one, str) for one in [*names, *layers]):
+        names, config, layers = (
+            _strings(entry.get("RepoTags") or []),
+            entry.get("Config"),
+            _strings(entry.get("Layers")),
+        )
+        if names is not None and layers is not None and isinstance(config, str):
             return names, config, layers
     raise _bad("manifest.json has an entry without Config and Layers")
+
+
+def _strings(value: object) -> list[str] | None:
+    return value if isinstance(value, list) and all(isinstance(one, str) for one in value) else None
 
 
 def _blob(digest: str) -> str:
@@ -190,9 +197,13 @@ def _layout_image(source: _Source, manifest: Mapping[str, Any], names: list[str]
         blobs = {}
         for number, (digest, diff_id) in enumerate(image.layers):
             blobs[diff_id] = work / str(number)
-            if _copy(source, _blob(digest), blobs[diff_id]) != digest:
-                raise _bad(f"layer {digest} has another content than its digest says")
+            _compare(digest, _copy(source, _blob(digest), blobs[diff_id]))
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
     return Found(names, image, blobs)
+
+
+def _compare(said: str, found: str) -> None:
+    if said != found:
+        raise _bad(f"layer {said} has another content than its digest says")

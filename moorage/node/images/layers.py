@@ -90,12 +90,16 @@ def unpack_layer(blob: Path, target: Path, diff_id: str, *, rootless: bool) -> N
             while reader.read(CHUNK):
                 pass
         found = f"sha256:{hashing.hash.hexdigest()}"
-        if diff_id and found != diff_id:
-            raise bad_layer(f"the layer's content has the digest {found}, its image says {diff_id}")
+        _compare(diff_id, found)
     except BaseException:
         with suppress(OSError):
             trees.remove(target)
         raise
+
+
+def _compare(said: str, found: str) -> None:
+    if said and said != found:
+        raise bad_layer(f"the layer's content has the digest {found}, its image says {said}")
 
 
 class _Unpacking:

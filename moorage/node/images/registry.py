@@ -62,13 +62,16 @@ def read_registries(path: Path) -> Registries:
 
     try:
         value = yaml.safe_load(path.read_text()) or {}
-        unknown = set(value) - {"mirrors", "insecure"}
-        if unknown:
-            raise ValueError(f"unknown members {', '.join(sorted(unknown))}")
+        _refuse_unknown(value)
         mirrors = {str(host): tuple(_urls(urls)) for host, urls in value.get("mirrors", {}).items()}
         return Registries(mirrors, frozenset(map(str, value.get("insecure", ()))))
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise RuntimeFailure("InvalidRegistriesFile", f"{path}: {error}", temporary=False) from error
+
+
+def _refuse_unknown(value: Mapping[str, object]) -> None:
+    if unknown := set(value) - {"mirrors", "insecure"}:
+        raise ValueError(f"unknown members {', '.join(sorted(unknown))}")
 
 
 def _urls(value: object) -> list[str]:
@@ -183,7 +186,7 @@ class Pull:
                 async for chunk in response.content.iter_chunked(CHUNK):
                     await asyncio.to_thread(_store, file, hashing, chunk)
         if f"sha256:{hashing.hexdigest()}" != digest:
-            path.unlink()
+            path.unlink()  # noqa: ASYNC240 - quick
             raise RuntimeFailure("ErrImagePull", f"layer {digest} arrived with another content than its digest says")
 
     async def _get(self, path: str) -> "aiohttp.ClientResponse":

@@ -40,6 +40,9 @@ class Group(NamedTuple):
     directories: Mapping[str, str]
 
 
+NO_GROUP = Group("none", {})
+
+
 def find_hierarchy(name: str) -> Hierarchy:
     """Find by trying where groups can be made, and make the cluster's own directory `name` there."""
     if os.path.exists(f"{ROOT}/cgroup.controllers"):

@@ -19,7 +19,7 @@ class Channel:
     def __init__(
         self, sock: socket.socket, on_event: Callable[[Message], None] | None = None, peer: str = "runtime"
     ) -> None:
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003
         self._socket = sock
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
@@ -38,7 +38,7 @@ class Channel:
 
     async def ready(self) -> Message:
         """Return the peer's first word. Raises RuntimeFailure with its reason."""
-        message, _ = await self._take(self._greeting)
+        message, _ = await self.take(self._greeting)
         return message
 
     async def ask(self, verb: str, descriptors: Sequence[int] = (), **arguments: Any) -> Message:
@@ -53,7 +53,7 @@ class Channel:
     ) -> tuple[Message, list[int]]:
         """Ask and return the answer and the descriptors that came with it, which are the caller's."""
         _, answer = self.put(verb, descriptors, **arguments)
-        return await self._take(answer)
+        return await self.take(answer)
 
     def put(
         self, verb: str, descriptors: Sequence[int] = (), **arguments: Any
@@ -67,7 +67,8 @@ class Channel:
         self._send(encode({"id": self._last, "do": verb, **arguments}, descriptors), descriptors)
         return self._last, answer
 
-    async def _take(self, answer: "asyncio.Future[tuple[Message, list[int]]]") -> tuple[Message, list[int]]:
+    async def take(self, answer: "asyncio.Future[tuple[Message, list[int]]]") -> tuple[Message, list[int]]:
+        """Wait for the answer to a question that was put. Raises RuntimeFailure with the peer's reason."""
         message, given = await answer
         if "error" in message:
             raise RuntimeFailure(message["reason"], message["error"])

@@ -271,7 +271,7 @@ def _replace(argv: list[str], environment: Mapping[str, str]) -> None:
     refused: OSError | None = None
     for place in places:
         try:
-            os.execve(place, argv, environment)
+            os.execve(place, argv, environment)  # noqa: S606 - this is what containers are for
         except OSError as error:
             if refused is None or not isinstance(error, FileNotFoundError | NotADirectoryError):
                 refused = error

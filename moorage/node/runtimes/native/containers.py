@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -48,7 +49,7 @@ class Container:
     spec: Spec
     state: dict[str, Any]
     pid: int = 0
-    group: cgroups.Group = cgroups.Group("none", {})
+    group: cgroups.Group = cgroups.NO_GROUP
     log: Log | None = None
     stdin: int = NO_STREAM
     open_streams: set[int] = field(default_factory=set)
@@ -225,8 +226,6 @@ class Starter:
 
 
 def _readable(descriptor: int) -> bool:
-    import select
-
     return bool(select.select([descriptor], [], [], 0)[0])
 
 

@@ -107,18 +107,20 @@ class NativeHost:
 
     async def _former_namespaces(self) -> list[int]:
         """Return descriptors of the user and hub namespaces if nodes or pods of a killed host zygote still hold them."""
-        for socket_path in [
-            *self.directory.glob("nodes/*/zygote.sock"),
-            *self.directory.glob("nodes/*/sandboxes/*/shim.sock"),
-        ]:
+        found = await self._namespaces("nodes/*/zygote.sock", "nodes/*/sandboxes/*/shim.sock")
+        for node in found[2:]:
+            os.close(node)
+        return found[:2]
+
+    async def _namespaces(self, *patterns: str) -> list[int]:
+        """Return descriptors of the user, hub and node namespaces from the first process that answers, or nothing."""
+        for path in [path for pattern in patterns for path in self.directory.glob(pattern)]:
             with contextlib.suppress(OSError, RuntimeFailure):
-                channel = Channel(connect_in(str(socket_path.parent), socket_path.name))
+                channel = Channel(connect_in(str(path.parent), path.name))
                 try:
-                    _, (user, hub, node) = await channel.ask_for_descriptors("namespaces")
+                    return (await channel.ask_for_descriptors("namespaces"))[1]
                 finally:
                     channel.close()
-                os.close(node)
-                return [user, hub]
         return []
 
     async def node(self, name: str, index: int) -> Channel:
@@ -129,7 +131,7 @@ class NativeHost:
         if living_pid(str(directory / "zygote.pid")):
             return Channel(connect_in(str(directory), "zygote.sock"), peer=f"zygote of node {name}")
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        former = await self._former_network(directory)
+        former = await self._namespaces(f"nodes/{name}/sandboxes/*/shim.sock")
         channel = Channel(mine, peer=f"zygote of node {name}")
         network = {
             "interface": f"n{index}",
@@ -138,24 +140,11 @@ class NativeHost:
             "gateway": gateway_for(index),
         }
         with theirs:
-            await self._ask("node", [theirs.fileno(), *former], directory=str(directory), **network)
+            await self._ask("node", [theirs.fileno(), *former[2:]], directory=str(directory), **network)
         for descriptor in former:
             os.close(descriptor)
         await channel.ready()
         return channel
-
-    async def _former_network(self, directory: Path) -> list[int]:
-        for path in directory.glob("sandboxes/*/shim.sock"):
-            with contextlib.suppress(OSError, RuntimeFailure):
-                channel = Channel(connect_in(str(path.parent), path.name))
-                try:
-                    _, (user, hub, node) = await channel.ask_for_descriptors("namespaces")
-                finally:
-                    channel.close()
-                os.close(user)
-                os.close(hub)
-                return [node]
-        return []
 
     async def _ask(self, verb: str, descriptors: list[int], **arguments: object) -> None:
         assert self._channel is not None  # noqa: S101 - start() has run

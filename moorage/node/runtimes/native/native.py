@@ -283,9 +283,7 @@ class NativeRuntime:
         number, answer = channel.put("exec", descriptors, container=container, argv=list(command), tty=tty)
         sandbox.commands[number] = ended
         try:
-            message, given = await answer
-            if "error" in message:
-                raise RuntimeFailure(message["reason"], message["error"], temporary=False)
+            _, given = await channel.take(answer)
         except BaseException:
             sandbox.commands.pop(number, None)
             if pipes:
@@ -353,7 +351,7 @@ class NativeRuntime:
         except RuntimeFailure as error:
             raise ConnectionRefusedError(str(error)) from error
         sock = socket.socket(fileno=descriptor)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003
         try:
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except BaseException:
@@ -373,7 +371,7 @@ class NativeRuntime:
             "socket", udp=udp, address=address, bind=bind, listen=listen
         )
         sock = socket.socket(fileno=descriptor)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003
         return sock
 
     def events(self) -> AsyncIterator[str]:

@@ -1,18 +1,21 @@
 """What the agent knows of a pod's sandbox, and the plain data that the shim gets. No processes in here."""
 
-import asyncio
 import dataclasses
 import hashlib
 import json
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moorage.node.images.store import Image
-from moorage.node.runtimes.native.channel import Channel
 from moorage.node.runtimes.native.credentials import capability_mask
 from moorage.node.runtimes.runtime import ContainerConfig, ContainerState, SandboxConfig, SandboxState
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from moorage.node.runtimes.native.channel import Channel
 
 _ENDED_UNSEEN = "the container ended with the process that kept it"
 

@@ -9,8 +9,7 @@ import os
 import selectors
 import signal
 import socket
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from moorage.node.runtimes.native import cgroups, container, syscalls
 from moorage.node.runtimes.native.containers import (
@@ -30,6 +29,9 @@ from moorage.node.runtimes.native.containers import (
 from moorage.node.runtimes.native.frames import Connection, Message, listen_in
 from moorage.node.runtimes.native.identity import write_identity
 from moorage.node.runtimes.native.netlink import LOOPBACK, Netlink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Answer = tuple[Message, list[int]]
 
@@ -280,8 +282,7 @@ class Shim:
         if self.starter.pause:
             os.kill(self.starter.pause, signal.SIGKILL)
         for one in running:
-            _, status = os.waitpid(one.pid, 0)
-            self._ended(one, status)
+            self._ended(one, os.waitpid(one.pid, 0)[1])
         for root in self.starter.hierarchy.roots.values():
             cgroups.remove({"": f"{root}/{self.pod['uid']}"})
         self.pod["stopped"] = True

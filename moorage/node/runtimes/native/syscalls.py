@@ -52,7 +52,7 @@ def setns(descriptor: int, kind: int = 0) -> None:
 
 
 def mount(source: str | None, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
-    """Mount; see mount(2)."""
+    """Attach a file system, or with MS_BIND a part of one; the arguments are those of the system call."""
     result = _libc.mount(_bytes(source), _bytes(target), _bytes(kind), ctypes.c_ulong(flags), _bytes(data))
     _check(result, f"mount {source or kind} on {target}")
 
@@ -74,7 +74,7 @@ def sethostname(name: str) -> None:
 
 
 def prctl(option: int, first: int = 0, second: int = 0) -> None:
-    """See prctl(2)."""
+    """Change an attribute of this process; the arguments are those of the system call."""
     arguments = [ctypes.c_ulong(value) for value in (first, second, 0, 0)]
     _check(_libc.prctl(option, *arguments), f"prctl {option}")
 

@@ -58,14 +58,16 @@ def _become_root() -> None:
 def _make() -> str:
     """Make a user namespace in which we are root."""
     uid, gid, parent = os.geteuid(), os.getegid(), os.getpid()
-    ranges = _range_of("/etc/subuid", uid), _range_of("/etc/subgid", uid)
+    uids, gids = _range_of("/etc/subuid", uid), _range_of("/etc/subgid", uid)
     read, write = os.pipe()
-    helper = os.fork() if all(ranges) and _has("newuidmap") and _has("newgidmap") else 0
-    if helper == 0 and all(ranges) and os.getpid() != parent:
-        os.close(write)
-        os.read(read, 1)
-        failed = _map_range("newuidmap", parent, uid, ranges[0]) or _map_range("newgidmap", parent, gid, ranges[1])
-        os._exit(1 if failed else 0)
+    helper = 0
+    if uids and gids and _has("newuidmap") and _has("newgidmap"):
+        helper = os.fork()
+        if helper == 0:  # only a process outside may map more than one id
+            os.close(write)
+            os.read(read, 1)
+            failed = _map_range("newuidmap", parent, uid, uids) or _map_range("newgidmap", parent, gid, gids)
+            os._exit(1 if failed else 0)
     os.close(read)
     syscalls.unshare(syscalls.NEWUSER)
     os.close(write)
@@ -83,15 +85,15 @@ def _has(tool: str) -> bool:
     return any(os.access(f"{d}/{tool}", os.X_OK) for d in os.environ.get("PATH", "/usr/bin").split(":"))
 
 
-def _map_range(tool: str, pid: int, own: int, others: tuple[str, str]) -> bool:
+def _map_range(tool: str, pid: int, own: int, others: tuple[str, ...]) -> bool:
     import subprocess
 
     command = [tool, str(pid), "0", str(own), "1", "1", *others]
     return subprocess.run(command, capture_output=True, check=False).returncode != 0  # noqa: S603
 
 
-def _range_of(file: str, uid: int) -> tuple[str, str] | tuple[()]:
-    """Return (first, count) for the user in /etc/subuid or /etc/subgid."""
+def _range_of(file: str, uid: int) -> tuple[str, ...]:
+    """Return (first, count), or nothing, for the user in /etc/subuid or /etc/subgid."""
     import pwd
 
     names = {str(uid)}

@@ -194,8 +194,11 @@ def open_socket(message: Message, netlink: Netlink) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Become the cluster's host zygote: arguments are the marker, the state directory, the listener, then
-    (for a successor) descriptors of the user and network namespaces of a former one."""
+    """Become the cluster's host zygote.
+
+    arguments: the marker, the state directory, the listener, then (for a successor) descriptors of the user and network
+    namespaces of a former one.
+    """
     _, directory, descriptor, *former = arguments
     listener = socket.socket(fileno=int(descriptor))
     if os.fork():
