@@ -1,0 +1,86 @@
+"""Annotations that mean something to pods.
+
+Source: pkg/apis/core/validation/validation.go, ValidatePodSpecificAnnotations (v1.37).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from moorage.objects.errors import Cause
+from moorage.objects.validation import forbidden, invalid
+
+MIRROR = "kubernetes.io/config.mirror"
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
+
+_integer = re.compile(r"-?[1-9]\d*|0").fullmatch
+
+
+def validate_pod_annotations(path: str, annotations: Mapping[str, str], spec: Mapping[str, Any]) -> list[Cause]:
+    """Return every broken rule of the annotations of a pod or of a pod template."""
+    causes: list[Cause] = []
+    mirror = annotations.get(MIRROR)
+    if mirror and not spec.get("nodeName"):
+        text = "must set spec.nodeName if mirror pod annotation is set"
+        causes.append(invalid(f"{path}[{MIRROR}]", mirror, text))
+    cost = annotations.get(DELETION_COST)
+    if cost is not None and not (_integer(cost) and -(1 << 31) <= int(cost) < 1 << 31):
+        causes.append(invalid(f"{path}[{DELETION_COST}]", cost, "must be a 32bit integer"))
+    names: set[str] | None = None
+    for key, profile in annotations.items():
+        if not key.startswith(APP_ARMOR):
+            continue
+        names = names or {
+            each.get("name", "") for field in ("containers", "initContainers") for each in spec.get(field) or ()
+        }
+        name = key.removeprefix(APP_ARMOR)
+        if name not in names:
+            causes.append(invalid(f"{path}[{key}]", name, "container not found"))
+        if profile not in {"", "runtime/default", "unconfined"} and not profile.startswith("localhost/"):
+            text = f'invalid AppArmor profile name: "{profile}"'
+            causes.append(invalid(f"{path}[{key}]", profile, text))
+    return causes
+
+
+def validate_annotation_changes(path: str, new: Mapping[str, str], old: Mapping[str, str]) -> list[Cause]:
+    """Return what of a pod's special annotations may not change so."""
+    causes = [
+        forbidden(f"{path}[{key}]", "may not remove or update AppArmor annotations")
+        for key, value in old.items()
+        if key.startswith(APP_ARMOR) and new.get(key) != value
+    ]
+    causes += [
+        forbidden(f"{path}[{key}]", "may not add AppArmor annotations")
+        for key in new
+        if key.startswith(APP_ARMOR) and key not in old
+    ]
+    before, after = old.get(MIRROR), new.get(MIRROR)
+    if before is None and after is not None:
+        causes.append(forbidden(f"{path}[{MIRROR}]", "may not add mirror pod annotation"))
+    elif before is not None and after is None:
+        causes.append(forbidden(f"{path}[{MIRROR}]", "may not remove mirror pod annotation"))
+    elif before != after:
+        causes.append(forbidden(f"{path}[{MIRROR}]", "may not update mirror pod annotation"))
+    return causes
+
+
+def validate_app_armor_agreement(path: str, annotations: Mapping[str, str], spec: Mapping[str, Any]) -> list[Cause]:
+    """Return the causes of containers whose AppArmor annotation and field contradict each other."""
+    causes = []
+    for field in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            annotation = annotations.get(APP_ARMOR + (container.get("name") or ""))
+            own = (container.get("securityContext") or {}).get("appArmorProfile")
+            if annotation is None or own is None:
+                continue
+            wanted = {"runtime/default": "RuntimeDefault", "": "RuntimeDefault", "unconfined": "Unconfined"}.get(
+                annotation, "Localhost"
+            )
+            place = f"{path}.{field}[{index}].securityContext.appArmorProfile"
+            if own.get("type") != wanted:
+                causes.append(forbidden(f"{place}.type", "apparmor type in annotation and field must match"))
+            elif wanted == "Localhost" and own.get("localhostProfile") != annotation.removeprefix("localhost/"):
+                text = "apparmor profile in annotation and field must match"
+                causes.append(forbidden(f"{place}.localhostProfile", text))
+    return causes

@@ -1,0 +1,88 @@
+"""Checks of IP addresses and CIDR blocks, strict as upstream is for new fields.
+
+Source: apimachinery/pkg/util/validation/ip.go (v1.37).
+"""
+
+import ipaddress
+import re
+from functools import lru_cache
+
+from moorage.objects.errors import Cause
+from moorage.objects.validation import each_invalid, invalid
+
+IP_TEXT = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+_leading_zero = re.compile(r"(^|\.)0\d").search
+
+
+def is_ipv6(text: str) -> bool:
+    """Tell whether a valid address or CIDR block is of IPv6."""
+    return ":" in text
+
+
+@lru_cache(4096)
+def ip_problems(text: str) -> tuple[str, ...]:
+    """Check an IP address: parseable, no leading zeros, not IPv4 in IPv6's clothes."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        if ":" not in text and _leading_zero(text) and re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", text):
+            return ("must not have leading 0s",)
+        return (IP_TEXT,)
+    if "%" in text:
+        return (IP_TEXT,)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return ("must not be an IPv4-mapped IPv6 address",)
+    return ()
+
+
+@lru_cache(4096)
+def cidr_problems(text: str) -> tuple[str, ...]:
+    """Check a CIDR block: parseable, no leading zeros, no host bits, not IPv4 in IPv6's clothes."""
+    address, slash, length = text.partition("/")
+    if not slash or not length.isdigit():
+        return (CIDR_TEXT,)
+    problems = ip_problems(address)
+    if problems and problems[0] == IP_TEXT:
+        return (CIDR_TEXT,)
+    if int(length) > (128 if ":" in address else 32):
+        return (CIDR_TEXT,)
+    found = list(problems)
+    if len(length) > 1 and length[0] == "0":
+        found.append("must not have leading 0s in prefix length")
+    if not problems:
+        network = ipaddress.ip_network(f"{address}/{int(length)}", strict=False)
+        if str(network.network_address) != str(ipaddress.ip_address(address)):
+            wanted = f'"{network.network_address}/{int(length)}" or "{address}/{network.max_prefixlen}"'
+            found.append(f"must not have bits set beyond the prefix length, try {wanted}")
+    return tuple(found)
+
+
+def validate_ip(path: str, text: str) -> list[Cause]:
+    """Return the causes of a text that is no IP address."""
+    return each_invalid(path, text, ip_problems(text))
+
+
+def validate_cidr(path: str, text: str) -> list[Cause]:
+    """Return the causes of a text that is no CIDR block."""
+    return each_invalid(path, text, cidr_problems(text))
+
+
+def validate_endpoint_ip(path: str, text: str) -> list[Cause]:
+    """Return the causes of an address that cannot be an endpoint: unspecified, loopback, link-local."""
+    causes: list[Cause] = []
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified:
+        causes.append(invalid(path, text, f"may not be unspecified ({text})"))
+    if address.is_loopback:
+        causes.append(invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)"))
+    if address.is_link_local:
+        causes.append(invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"))
+    if address.is_multicast and _is_link_local_multicast(address):
+        causes.append(invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"))
+    return causes
+
+
+def _is_link_local_multicast(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return str(address).startswith(("224.0.0.", "ff02:"))
