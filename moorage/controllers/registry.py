@@ -8,10 +8,11 @@ from moorage.controllers.rule import Controller
 @cache
 def controllers() -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
-    from moorage.controllers import replicaset, statefulset
+    from moorage.controllers import deployment, replicaset, statefulset
 
     return (
         statefulset.CONTROLLER,
         replicaset.CONTROLLER,
         replicaset.REPLICATION,
+        deployment.CONTROLLER,
     )
