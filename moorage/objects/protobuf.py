@@ -20,7 +20,7 @@ from moorage.objects.schema import definition_of
 MAGIC: Final = b"k8s\x00"
 
 #: How deep messages may sit in each other. The deepest built-in kind needs 12; schemas of custom resources nest further.
-_DEPTH_MOST: Final = 200
+_DEPTH_MOST: Final = 100
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,9 +49,9 @@ def decode(body: bytes) -> tuple[str, str, dict[str, Any]]:
 def _envelope(body: memoryview) -> tuple[str, str, bytes, str]:
     api_version = kind = content_type = ""
     raw = b""
-    for number, value in _fields(body):
+    for number, value in fields_of(body):
         if number == 1:
-            for inner, text in _fields(_bytes(value)):
+            for inner, text in fields_of(_bytes(value)):
                 if inner == 1:
                     api_version = _text(text)
                 elif inner == 2:
@@ -81,7 +81,7 @@ def _message(definition: str, data: memoryview, depth: int) -> dict[str, Any]:
         raise ProtobufError("exceeded max depth")
     known = struct_of(definition)
     out: dict[str, Any] = {}
-    for number, value in _fields(data):
+    for number, value in fields_of(data):
         field = known.numbers.get(number)
         if field is not None:
             if not field.hidden:
@@ -129,7 +129,7 @@ def _entry(of: Value, value: Any, depth: int) -> tuple[str, Any]:
     """Return key and value of one entry of a map."""
     key = ""
     content: Any = None
-    for number, each in _fields(_bytes(value)):
+    for number, each in fields_of(_bytes(value)):
         if number == 1:
             key = _text(each)
         elif number == 2:
@@ -169,7 +169,7 @@ def _double(value: Any) -> float:
 
 def _special(kind: str, data: memoryview, depth: int) -> Any:
     """Return a value whose JSON form is no object of its fields."""
-    fields = dict(_fields(data)) if kind not in ("strings", "schema-or-list", "schema-or-strings") else {}
+    fields = dict(fields_of(data)) if kind not in ("strings", "schema-or-list", "schema-or-strings") else {}
     match kind:
         case "quantity":
             return _text(fields.get(1, memoryview(b""))) or "0"
@@ -184,7 +184,7 @@ def _special(kind: str, data: memoryview, depth: int) -> Any:
         case "raw":
             return _raw(fields.get(1))
         case "strings":
-            return [_text(value) for number, value in _fields(data) if number == 1]
+            return [_text(value) for number, value in fields_of(data) if number == 1]
         case "schema-or-bool":
             return _schema(fields[2], depth) if 2 in fields else bool(fields.get(1, 0))
         case _:
@@ -197,7 +197,7 @@ def _schema(value: Any, depth: int) -> dict[str, Any]:
 
 def _schema_or_list(kind: str, data: memoryview, depth: int) -> Any:
     found: list[Any] = []
-    for number, value in _fields(data):
+    for number, value in fields_of(data):
         if number == 1:
             return _schema(value, depth)
         if number == 2:
@@ -265,7 +265,7 @@ def _text(value: Any) -> str:
         raise ProtobufError("proto: invalid UTF-8 in a string") from error
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
+def fields_of(data: memoryview) -> Iterator[tuple[int, Any]]:
     """Yield number and value of each field: an int for varints, memoryview for bytes, bytes for fixed widths."""
     at, end = 0, len(data)
     while at < end:
