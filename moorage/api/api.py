@@ -1,6 +1,6 @@
 """The API: its verbs on requests. Finds the kind, calls the functions that do it, answers with stored bytes.
 
-`Api` speaks requests (moorage.api.request); moorage.api.local.LocalClient gives it the Client Protocol in process, and
+`Api` speaks requests (moorage.api.request); moorage.cluster.local.LocalClient gives it the Client Protocol in process, and
 moorage.server speaks HTTP in front of it. Authentication and authorization happen before.
 """
 

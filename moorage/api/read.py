@@ -21,7 +21,8 @@ from moorage.api.selection import Selection, seen_by
 from moorage.api.watch_cache import Caches, ResourceCache
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import BadRequest, Expired, Timeout
-from moorage.objects.selectors import parse_field_selector, parse_label_selector
+from moorage.objects.field_selectors import parse_field_selector
+from moorage.objects.selectors import parse_label_selector
 
 
 def selection_of(request: Request) -> Selection:
