@@ -1,6 +1,6 @@
 """The Client Protocol: the nine verbs that controllers, scheduler, node, dashboard and tests speak.
 
-moorage.api.local.LocalClient speaks it in process, moorage.client.http.HttpClient over the wire; both pass
+moorage.cluster.local.LocalClient speaks it in process, moorage.client.http.HttpClient over the wire; both pass
 tests/contracts/client.py. Resources are named by id (`pods`, `statefulsets.apps`). All verbs raise
 moorage.objects.errors.StatusError; a broken connection raises ConnectionError, after which the outcome is unknown.
 """

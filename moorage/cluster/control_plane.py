@@ -11,7 +11,7 @@ from moorage.aio.entropy import Entropy
 from moorage.aio.tasks import Tasks
 from moorage.api.admission.chain import AdmissionChain
 from moorage.api.api import Api
-from moorage.api.local import LocalClient
+from moorage.cluster.local import LocalClient
 from moorage.api.request import SYSTEM, User
 from moorage.cluster.bootstrap import create_missing, system_objects
 from moorage.reconciler.events import Recorder
