@@ -79,7 +79,7 @@ def _asked(name: str, data_dir: Path | None, request: dict[str, Any]) -> Iterato
 def _size(size_bytes: int) -> str:
     size = float(size_bytes)
     for unit in ("B", "kB", "MB"):
-        if size < 1000:  # noqa: PLR2004
+        if size < 1000:
             return f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
