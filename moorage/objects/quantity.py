@@ -137,11 +137,13 @@ def rounded_to_milli(text: str) -> str:
 
 
 def _scanned(text: str) -> tuple[bool, str, str, str]:
-    """Return sign, digits before and after the point, and suffix. No digits at all are a zero, as upstream reads them."""
+    """Return sign, digits before and after the point, and suffix. No digits at all are a zero for upstream's short way."""
     match = _SCANNED.fullmatch(text) if text else None
     if match is None:
         raise QuantityError(_FORMAT_WRONG)
     sign, whole, fraction, suffix = match.groups()
+    if suffix in ("Pi", "Ei") and not whole and not fraction:
+        raise QuantityError(_NUMERIC_WRONG)
     return sign == "-", whole.lstrip("0") or "0", fraction or "", suffix
 
 
