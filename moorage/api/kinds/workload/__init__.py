@@ -1,0 +1,1 @@
+"""What the rules of workload kinds share: selectors that fit templates, numbers of pods, percentages, cells."""
