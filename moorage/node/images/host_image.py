@@ -37,11 +37,11 @@ def make(layers: Path) -> "Image":
     from moorage.node.images.store import Image
 
     links, shown = _links_and_mounts()
-    plan = repr((DIRECTORIES, FILES, links))
+    plan = repr((DIRECTORIES, FILES, links, shown))
     digest = hashlib.sha256(plan.encode()).hexdigest()
     skeleton = layers / f"host-{digest[:24]}"
     if not skeleton.is_dir():
-        _make_skeleton(skeleton, links)
+        _make_skeleton(skeleton, links, shown)
     mounts = tuple(Mount(path, path, read_only=True) for path in shown)
     config = {"Cmd": COMMAND, "Env": ["LANG=C.UTF-8"]}
     return Image(f"sha256:{digest}", (REFERENCE,), (str(skeleton),), config, "", 0, mounts)
@@ -59,7 +59,7 @@ def _links_and_mounts() -> tuple[dict[str, str], list[str]]:
     return links, [*shown, *(path for path in SHOWN if os.path.exists(path))]
 
 
-def _make_skeleton(target: Path, links: dict[str, str]) -> None:
+def _make_skeleton(target: Path, links: dict[str, str], shown: list[str]) -> None:
     work = target.with_name(f".{target.name}.{os.getpid()}")
     trees.remove(work)
     work.mkdir(parents=True)
@@ -70,6 +70,13 @@ def _make_skeleton(target: Path, links: dict[str, str]) -> None:
         (work / name).chmod(0o1777)
     for name, text in FILES.items():
         (work / name).write_text(text)
+    for path in shown:  # made here once, not in each container
+        place = work / path.lstrip("/")
+        if os.path.isdir(path):
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
     for name, destination in links.items():
         (work / name).symlink_to(destination)
     try:

@@ -14,7 +14,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from moorage.node.runtimes.native import credentials, syscalls
 from moorage.node.runtimes.native.syscalls import (
@@ -62,20 +62,28 @@ class CannotExecute(Exception):
     """The command cannot be executed; the text is runc's."""
 
 
-def run(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None:
-    """Become the container. Never returns: what fails is reported as JSON on the socket `status`."""
-    _guarded(status, lambda status: _become_container(spec, pod, streams, status))
+class Doors(NamedTuple):
+    """Descriptors that lead out of the child: standard streams, where it reports, how it enters its control groups."""
+
+    streams: Sequence[int]
+    status: int
+    groups: Sequence[int]
 
 
-def run_beside(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None:
+def run(spec: Spec, pod: Spec, doors: Doors) -> None:
+    """Become the container. Never returns: what fails is reported as JSON on the status socket."""
+    _guarded(doors, lambda doors: _become_container(spec, pod, doors))
+
+
+def run_beside(spec: Spec, pod: Spec, doors: Doors) -> None:
     """Become a command that runs beside a container, whose namespaces were entered already. Never returns."""
-    _guarded(status, lambda status: _execute(spec, pod, streams, status))
+    _guarded(doors, lambda doors: _execute(spec, pod, doors))
 
 
-def _guarded(status: int, work: Callable[[int], None]) -> None:
-    status = fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, 64)  # out of the way of the standard streams
+def _guarded(doors: Doors, work: Callable[[Doors], None]) -> None:
+    status = fcntl.fcntl(doors.status, fcntl.F_DUPFD_CLOEXEC, 64)  # out of the way of the standard streams
     try:
-        work(status)
+        work(doors._replace(status=status))
     except CannotExecute as error:
         _report(status, "StartError", str(error))
     except OSError as error:
@@ -94,12 +102,12 @@ def _report(status: int, reason: str, message: str) -> None:
         os.write(status, json.dumps({"reason": reason, "message": message}).encode())
 
 
-def _become_container(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None:
+def _become_container(spec: Spec, pod: Spec, doors: Doors) -> None:
     syscalls.mount(None, "/", None, MS_REC | MS_SLAVE)
     _mount_root(spec, pod)
     old = os.open("/", os.O_PATH | os.O_DIRECTORY)
     mounts = [(os.path.realpath(source).lstrip("/") or ".", target, ro) for source, target, ro in spec["mounts"]]
-    os.chdir(spec["directory"] + "/rootfs")
+    os.chdir(pod["root"])
     syscalls.pivot_root(".", ".")
     os.fchdir(old)
     _mount_kernel(privileged=spec["privileged"])
@@ -111,14 +119,14 @@ def _become_container(spec: Spec, pod: Spec, streams: Sequence[int], status: int
     os.chdir("/")
     if spec["read_only"]:
         _remount("/", MS_RDONLY)
-    _execute(spec, pod, streams, status)
+    _execute(spec, pod, doors)
 
 
 def _mount_root(spec: Spec, pod: Spec) -> None:
     directory = spec["directory"]
-    if spec.get("copied"):  # no overlay here: rootfs holds a copy
-        _write_files(directory + "/rootfs/etc", pod["files"])
-        syscalls.mount(directory + "/rootfs", directory + "/rootfs", None, MS_BIND)
+    if spec["copied"]:  # no overlay here: the agent has made a copy
+        _write_files(directory + "/copy/etc", pod["files"])
+        syscalls.mount(directory + "/copy", pod["root"], None, MS_BIND)
         return
     _write_files(directory + "/upper/etc", pod["files"])
     parent = os.path.dirname(spec["layers"][0])
@@ -127,7 +135,7 @@ def _mount_root(spec: Spec, pod: Spec) -> None:
     options = f"lowerdir={layers},upperdir={directory}/upper,workdir={directory}/work"
     if pod["user_xattr"]:
         options += ",userxattr"
-    syscalls.mount("overlay", directory + "/rootfs", "overlay", MS_NODEV, options)
+    syscalls.mount("overlay", pod["root"], "overlay", MS_NODEV, options)
 
 
 def _write_files(directory: str, files: Mapping[str, str]) -> None:
@@ -142,25 +150,28 @@ def _write_files(directory: str, files: Mapping[str, str]) -> None:
 def _mount_kernel(*, privileged: bool) -> None:
     quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC
     for directory in ("/proc", "/dev", "/sys"):
-        os.makedirs(directory, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory)
     syscalls.mount("proc", "/proc", "proc", quiet)
     if privileged:
         syscalls.mount("dev", "/dev", None, MS_BIND | MS_REC)
     else:
         syscalls.mount("tmpfs", "/dev", "tmpfs", MS_NOSUID, "mode=755,size=64k")
         for name in DEVICES:
-            _bind(f"dev/{name}", f"/dev/{name}", read_only=False, devices=True)
+            os.close(os.open(f"/dev/{name}", os.O_CREAT | os.O_WRONLY, 0o666))
+            syscalls.mount(f"dev/{name}", f"/dev/{name}", None, MS_BIND)
         for name, target in DEVICE_LINKS.items():
             os.symlink(target, f"/dev/{name}")
-    os.makedirs("/dev/pts", exist_ok=True)
-    os.makedirs("/dev/shm", exist_ok=True)  # noqa: S108
+    for directory in ("/dev/pts", "/dev/shm"):  # noqa: S108
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory)
     syscalls.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
     syscalls.mount("shm", "/dev/shm", "tmpfs", quiet, "mode=1777,size=65536k")  # noqa: S108
     with contextlib.suppress(OSError):  # a host-network pod without root may not
         syscalls.mount("sysfs", "/sys", "sysfs", quiet | (0 if privileged else MS_RDONLY))
 
 
-def _bind(source: str, target: str, *, read_only: bool, devices: bool = False) -> None:
+def _bind(source: str, target: str, *, read_only: bool) -> None:
     target = os.path.realpath(target)  # a link in the image may lead anywhere in it, also to what is not there yet
     if not os.path.exists(target):
         if os.path.isdir(source):
@@ -169,16 +180,15 @@ def _bind(source: str, target: str, *, read_only: bool, devices: bool = False) -
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
     syscalls.mount(source, target, None, MS_BIND | MS_REC)
-    if read_only or not devices:
-        _remount(target, MS_RDONLY if read_only else 0, nodev=not devices)
+    _remount(target, MS_RDONLY if read_only else 0)
 
 
-def _remount(target: str, flags: int, *, nodev: bool = True) -> None:
-    """Change a mount's flags, keeping those that a user namespace has locked."""
+def _remount(target: str, flags: int) -> None:
+    """Forbid devices and change a mount's flags, keeping those that a user namespace has locked."""
     have = os.statvfs(target).f_flag
     for shown, flag in _KEPT_FLAGS:
         flags |= flag if have & shown else 0
-    syscalls.mount(None, target, None, MS_BIND | MS_REMOUNT | flags | (MS_NODEV if nodev else 0))
+    syscalls.mount(None, target, None, MS_BIND | MS_REMOUNT | flags | MS_NODEV)
 
 
 def _hide() -> None:
@@ -193,13 +203,16 @@ def _hide() -> None:
             syscalls.mount("/dev/null", path, None, MS_BIND)
 
 
-def _execute(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None:
+def _execute(spec: Spec, pod: Spec, doors: Doors) -> None:
+    streams, status = doors.streams, doors.status
     if spec["tty"]:
         streams = [_open_terminal(status)] * 3
     user = credentials.resolve_user(spec["user"], spec["groups"])
     environment = {"PATH": PATH, "HOSTNAME": pod["hostname"], "HOME": user.home, **spec["env"]}
     if spec["tty"]:
         environment.setdefault("TERM", "xterm")
+    for group in doors.groups:
+        os.write(group, b"0")
     _arrange_descriptors(streams, status)
     os.setsid()
     if spec["tty"]:
@@ -214,7 +227,6 @@ def _execute(spec: Spec, pod: Spec, streams: Sequence[int], status: int) -> None
     _die_with_parent(status)
     if spec["no_new_privileges"]:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    os.read(status, 1)  # the parent has put us into our control group
     _replace(list(spec["argv"]), environment)
 
 

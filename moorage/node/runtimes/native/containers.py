@@ -33,6 +33,17 @@ class Refused(Exception):
         self.reason = reason
 
 
+_NEVER_STARTED = {
+    "state": "created",
+    "started_at": 0.0,
+    "finished_at": 0.0,
+    "exit_code": 0,
+    "signal": 0,
+    "oom_killed": False,
+    "message": "",
+}
+
+
 @dataclass(slots=True)
 class Attached:
     """Someone who reads a container's output through a pipe of their own."""
@@ -70,13 +81,10 @@ def write_json(path: str, value: Mapping[str, Any]) -> None:
 
 def new_container(spec: Spec) -> Container:
     """Make the files of an attempt."""
-    for name in ("upper", "work", "rootfs"):
+    for name in ("upper", "work"):
         os.makedirs(f"{spec['directory']}/{name}", exist_ok=True)
-    state = {"name": spec["name"], "attempt": spec["attempt"], "id": spec["id"], "image": spec["image"]}
-    made = Container(spec, {**state, "state": "created", "started_at": 0.0, "finished_at": 0.0, "exit_code": 0,
-                            "signal": 0, "oom_killed": False, "message": ""})  # fmt: skip
-    save(made)
-    return made
+    known = {name: spec[name] for name in ("name", "attempt", "id", "image")}
+    return Container(spec, {**known, **_NEVER_STARTED})
 
 
 def save(made: Container) -> None:
@@ -106,12 +114,13 @@ class Starter:
         try:
             path = f"{self.pod['uid']}/{spec['name']}_{spec['attempt']}"
             made.group = cgroups.make_group(self.hierarchy, path, limits)
+            entrances = cgroups.open_entrances(made.group)
             made.log = Log(spec["log"])
         except OSError as error:
             raise Refused("RunContainerError", f"{error.filename}: {error.strerror}") from error
         inner, outer = _streams(spec)
         try:
-            made.pid, master = self._spawn(spec, inner, made.group)
+            made.pid, master = self._spawn(spec, inner, entrances)
         except Refused as error:
             _close(outer.values())
             made.state.update(state="exited", exit_code=128, finished_at=now(), message=str(error))
@@ -119,7 +128,7 @@ class Starter:
             save(made)
             raise
         finally:
-            _close(inner)
+            _close([*inner, *entrances])
         made.state.update(state="running", started_at=now())
         save(made)
         if master != NO_STREAM:
@@ -130,23 +139,17 @@ class Starter:
             made.open_streams.add(descriptor)
             self.selector.register(descriptor, selectors.EVENT_READ, self._copier(made, stream, descriptor))
 
-    def _spawn(self, spec: Spec, inner: tuple[int, ...], group: cgroups.Group) -> tuple[int, int]:
+    def _spawn(self, spec: Spec, inner: tuple[int, ...], entrances: list[int]) -> tuple[int, int]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
             if self.pause:
-                pid = clone_into(self.pause, ("pid",), syscalls.NEWNS, ours)
+                pid = clone_into(self.pause, ("pid",), syscalls.NEWNS)
             else:
                 pid = syscalls.clone(syscalls.NEWPID | syscalls.NEWNS)
             if pid == 0:
                 ours.close()
-                container.run(spec, self.pod, inner, theirs.fileno())
+                container.run(spec, self.pod, container.Doors(inner, theirs.fileno(), entrances))
             theirs.close()
-            try:
-                cgroups.join(group, pid)
-            except OSError as error:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                raise Refused("RunContainerError", f"{error.filename}: {error.strerror}") from error
             return pid, await_execution(ours, pid)
 
     def _copier(self, made: Container, stream: str, descriptor: int) -> Callable[[int], None]:
@@ -248,7 +251,7 @@ def _close(descriptors: Any) -> None:
         os.close(descriptor)
 
 
-def clone_into(target: int, kinds: tuple[str, ...], flags: int, ours: socket.socket | None = None) -> int:
+def clone_into(target: int, kinds: tuple[str, ...], flags: int) -> int:
     """Clone a child of ours that starts inside namespaces of the process `target`; returns 0 in that child.
 
     A process in between enters them (only its children are moved into a pid namespace) and clones with our own parent
@@ -281,13 +284,11 @@ def clone_into(target: int, kinds: tuple[str, ...], flags: int, ours: socket.soc
 
 
 def await_execution(status: socket.socket, pid: int) -> int:
-    """Let the child execute and wait until it has. Returns a terminal's master or -1. Raises Refused and reaps it."""
+    """Wait until the child has executed its command. Returns a terminal's master or -1. Raises Refused and reaps it."""
     master = NO_STREAM
     status.settimeout(SETUP_SECONDS_MAX)
     report = b""
     try:
-        with contextlib.suppress(BrokenPipeError):  # it failed already and says why
-            status.send(b"g")
         while True:
             data, descriptors, _, _ = socket.recv_fds(status, 65536, 1, socket.MSG_CMSG_CLOEXEC)
             if descriptors:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import cache
 
 #: Stands in the command line of every zygote (and so of every shim, which is a fork).
 MARKER = "moorage-zygote"
@@ -22,6 +23,7 @@ def start_time_of(pid: int) -> int:
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+@cache
 def _boot() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()

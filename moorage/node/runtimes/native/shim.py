@@ -53,8 +53,11 @@ def make_sandbox(pod: Spec, node: Netlink) -> None:
 
 def _connect(pod: Spec, node: Netlink) -> None:
     outside = pod["interface"]
-    node.remove_link(outside)
-    node.add_veth(outside, "eth0", os.getpid())
+    try:
+        node.add_veth(outside, "eth0", os.getpid())
+    except FileExistsError:  # of a shim that was killed a moment ago
+        node.remove_link(outside)
+        node.add_veth(outside, "eth0", os.getpid())
     node.add_device_route(node.index_of(outside), pod["ip"])
     inside = Netlink()
     inside.set_up(LOOPBACK)
@@ -229,16 +232,17 @@ class Shim:
     def _exec(self, message: Message, descriptors: list[int], connection: Connection) -> Answer:
         found = self._running(message)
         spec = {**found.spec, "argv": message["argv"], "tty": message["tty"]}
+        entrances = cgroups.open_entrances(found.group)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
             pid = clone_into(found.pid, ("pid", "mnt"), 0)
             if pid == 0:
                 ours.close()
                 os.chdir("/")
-                container.run_beside(spec, self.pod, descriptors, theirs.fileno())
+                container.run_beside(spec, self.pod, container.Doors(descriptors, theirs.fileno(), entrances))
             theirs.close()
-            with contextlib.suppress(OSError):
-                cgroups.join(found.group, pid)
+            for entrance in entrances:
+                os.close(entrance)
             master = await_execution(ours, pid)
         self.commands[pid] = (connection, message["id"])
         return {"pid": pid}, [] if master == NO_STREAM else [master]
