@@ -78,9 +78,7 @@ def _constants(rows: list[list[Any]]) -> Iterator[tuple[str, Any]]:
     """Yield the rows that set a constant, or that name a shared list of rows."""
     for path, value, *condition in rows:
         is_plain = not condition or condition[0] in _PLAIN_CONDITIONS
-        is_constant = not isinstance(value, dict) or not value
-        is_computed = isinstance(value, str) and value.startswith(("<", "round "))
-        if is_plain and is_constant and not is_computed and value is not None and value != "@PodOnly":
+        if is_plain and not _is_computed(value) and value is not None and value != "@PodOnly":
             yield path, value
 
 
@@ -175,9 +173,12 @@ def _on_create(api_version: str, kind: str) -> tuple[tuple[str, bytes], ...]:
 
 
 def _is_computed(value: Any) -> bool:
+    """Tell whether a row's value describes what to compute."""
+    if isinstance(value, list):
+        return any(_is_computed(each) for each in value)
     if isinstance(value, dict):
-        return bool(value.keys() & {"copy", "from", "base64"})
-    return isinstance(value, str) and value.startswith("<")
+        return bool(value.keys() & {"copy", "from", "base64", "when", "lower", "concat", "sum"})
+    return isinstance(value, str) and value.startswith(("<", "round "))
 
 
 def _set_on_create(draft: dict[str, Any], path: str, value: Any) -> None:
