@@ -25,7 +25,17 @@ CHUNK = 1 << 20
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 LINKS_MAX = 40
 #: What broken or hostile archives make the standard library raise.
-BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError, KeyError, UnicodeError)
+BROKEN = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    KeyError,
+    RecursionError,
+)
 
 
 def bad_layer(message: str) -> RuntimeFailure:
@@ -71,7 +81,7 @@ def _refusals() -> Iterator[None]:
     except BROKEN as error:
         raise bad_layer(f"the layer is not a readable archive: {error}") from error
     except Exception as error:
-        if type(error).__module__.startswith("zstd"):
+        if type(error).__module__.startswith(("zstandard", "compression.zstd")):
             raise bad_layer(f"the layer is not a readable archive: {error}") from error
         raise
 
