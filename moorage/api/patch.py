@@ -12,7 +12,7 @@ from moorage.api.answers import Answer
 from moorage.api.list_options import is_true
 from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of
 from moorage.api.request import Draft, Request
-from moorage.api.write import Change, apply_change, create_applied
+from moorage.api.write import Change, apply_change
 from moorage.objects.errors import BadRequest, UnsupportedMediaType, not_found
 from moorage.objects.json_patch import json_patch
 from moorage.objects.merge_patch import merge_patch
@@ -55,6 +55,18 @@ def _maker(kind: Kind, body: Any, content_type: str) -> Callable[[Object], Draft
     )
 
 
+def scale_maker(body: Any, content_type: str) -> Callable[[Object], Draft]:  # noqa: ANN401
+    """Return what turns the current Scale into the wanted one. Raises UnsupportedMediaType."""
+    if content_type == JSON:
+        return lambda scale: _fresh(json_patch(scale, body))
+    if content_type in (MERGE, STRATEGIC):
+        return lambda scale: _fresh(merge_patch(scale, body))
+    accepted = ", ".join((JSON, MERGE, STRATEGIC, APPLY))
+    raise UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
+
+
 def _fresh(obj: Any) -> Draft:  # noqa: ANN401
     if not isinstance(obj, dict):
         raise BadRequest("the patch does not result in an object")
@@ -69,11 +81,11 @@ async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry
     if tools.storage.find(resource, request.namespace, request.name) is None:
         if request.subresource:
             raise not_found(resource.plural, resource.group, request.name)
-        return await create_applied(tools, kind, request, body, dry_run=dry_run)
+        raise not_found(resource.plural, resource.group, request.name)
     result: list[list[dict[str, Any]]] = []
 
     def make(old: Object) -> Draft:
-        merged = apply_fields(old, body, _applying(kind, request, manager, force=force))
+        merged = apply_fields(old, body, manager, force)
         result[:] = [merged.managed]
         return decoded(kind, request, _fresh(merged.obj))
 

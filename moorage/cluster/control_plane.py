@@ -28,6 +28,7 @@ class ControlPlane:
 
     def __init__(self, store: Store, clock: Clock, entropy: Entropy, tasks: Tasks) -> None:
         self.api = Api(store, clock, entropy, AdmissionChain(entropy))
+        self.lookup = self.api.lookup
         self.clock = clock
         self.entropy = entropy
         self.tasks = tasks

@@ -1,0 +1,127 @@
+"""The front door of a cluster: the API over HTTPS, with everything that callers ask for beside resources."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import orjson
+
+from moorage.api.authentication import Authenticator
+from moorage.api.authorization import Rbac
+from moorage.api.discovery import Discovery, version_info
+from moorage.api.openapi import OpenApi
+from moorage.api.reviews import Reviews
+from moorage.api.tables import Tables
+from moorage.api.tokens import Tokens, discovery_document
+from moorage.cluster.certificates import Pki
+from moorage.cluster.config import ClusterConfig
+from moorage.cluster.control_plane import ControlPlane
+from moorage.cluster.process import StartFailed
+from moorage.objects.protobuf import decode as decode_protobuf
+from moorage.server.front import Front, Parts
+from moorage.server.gateway import PodGateway
+from moorage.server.metrics import Metrics
+from moorage.server.pages import Documents, Pages
+from moorage.server.serve import Server
+
+
+class FrontDoor:
+    """Listens, and answers once the control plane is open."""
+
+    def __init__(self, config: ClusterConfig, pki: Pki, control: ControlPlane, gateway: PodGateway) -> None:
+        self._config = config
+        self._ready = False
+        self.port = 0
+        api = control.api
+        tokens = Tokens(_reader(pki.account_key), _reader(pki.account_public_key), control.entropy)
+        rbac = Rbac(control.lookup)
+        api.creations.update(Reviews(rbac, tokens, control.clock).creations())
+        metrics = Metrics()
+        pages = Pages(self._documents(control, tokens), metrics)
+        parts = Parts(
+            api=api,
+            authenticator=Authenticator(tokens, control.lookup, control.clock),
+            authorizer=rbac,
+            pages=pages,
+            tables=Tables(),
+            gateway=gateway,
+            clock=control.clock,
+            entropy=control.entropy,
+            metrics=metrics,
+            protobuf=decode_protobuf,
+        )
+        self._server = Server(Front(parts), tls_context(pki), config.host)
+
+    async def listen(self, last_port: int) -> int:
+        """Listen on the configured port, else the one of the last start, else a free one; returns it. Raises StartFailed."""
+        wanted = self._config.port
+        try:
+            self.port = await self._server.start(wanted or last_port)
+        except OSError as error:
+            if wanted or not last_port:
+                raise StartFailed(
+                    f"the API cannot listen on {self._config.host}:{wanted or last_port}: {error.strerror or error}.",
+                    hint="Choose another port with --port, or none for a free one.",
+                ) from error
+            self.port = await self._server.start(0)
+        return self.port
+
+    def open(self) -> None:
+        """Tell callers that the API is ready."""
+        self._ready = True
+
+    async def close(self) -> None:
+        """Finish what is being answered; end watches and streams."""
+        await self._server.stop()
+
+    def _documents(self, control: ControlPlane, tokens: Tokens) -> Documents:
+        resources = control.api.resources
+        checks: Mapping[str, Callable[[], str]] = {"ping": str, "log": str, "etcd": str}
+        ready = {**checks, "poststarthook/start-apiserver": lambda: "" if self._ready else "not started yet"}
+
+        def url() -> str:
+            return f"https://{self._config.host}:{self.port}"
+
+        def swagger(protobuf: bool) -> bytes:  # noqa: FBT001
+            from moorage.api import openapi_v2
+
+            return openapi_v2.as_protobuf(()) if protobuf else openapi_v2.as_json(())
+
+        return Documents(
+            discovery=Discovery(resources.all, lambda: resources.revision),
+            openapi=OpenApi(lambda: (), lambda: resources.revision),
+            version=version_info(),
+            live=checks,
+            ready=ready,
+            more={
+                "/.well-known/openid-configuration": lambda: (
+                    "application/json",
+                    orjson.dumps(discovery_document(url())),
+                ),
+                "/openid/v1/jwks": lambda: ("application/jwk-set+json", orjson.dumps(tokens.key_set())),
+            },
+            swagger=swagger,
+        )
+
+
+def _reader(path: Path) -> Callable[[], bytes]:
+    """Return what reads a file once, when it is first needed."""
+    known: list[bytes] = []
+
+    def read() -> bytes:
+        if not known:
+            known.append(path.read_bytes())
+        return known[0]
+
+    return read
+
+
+def tls_context(pki: Pki) -> ssl.SSLContext:
+    """Return the API's TLS settings: 1.2 and newer, client certificates of our authority welcome but not required."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(pki.server)
+    context.load_verify_locations(pki.authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
