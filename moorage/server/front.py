@@ -1,0 +1,372 @@
+"""The way of a request: route → authenticate → impersonate → authorize → body → verb → answer.
+
+Upstream's order: who may not is told so before anything about what does not exist.
+Source: apiserver/pkg/server/config.go DefaultBuildHandlerChain, endpoints/installer.go (v1.37).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from moorage.aio.clock import Clock
+from moorage.aio.entropy import Entropy
+from moorage.api.answers import Answer, Page, WatchChange
+from moorage.api.request import Draft, Request, User
+from moorage.objects.errors import BadRequest
+from moorage.objects.kinds import Resource
+from moorage.server import decoding, errors, negotiation
+from moorage.server.bodies import Bodies, Empty, Frames, Look, Tables, look_for
+from moorage.server.callers import (
+    Attributes,
+    Authenticator,
+    Authorizer,
+    Certificate,
+    credentials_of,
+    impersonate,
+    impersonated,
+)
+from moorage.server.gateway import PodGateway
+from moorage.server.metrics import Metrics, Served
+from moorage.server.pages import Ask, Pages
+from moorage.server.replies import Header, Reply, header_lines
+from moorage.server.requests import Call, certificate_of_connection, read_body
+from moorage.server.routes import BadTarget, OtherPath, ResourcePath, fault_of, verb_for
+from moorage.server.streams import Stopping, Streams
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+#: Subresources of pods that reach inside them; asking for them with GET needs the right to create them as well.
+INSIDE: Final = frozenset({"exec", "attach", "portforward"})
+
+#: How long all warnings together may be before each is cut, and how long it is then. Source: filters/warning.go.
+WARNINGS_MOST, WARNING_CUT_MOST = 4096, 256
+
+
+class ServedResources(Protocol):
+    """Which resources there are (moorage.api.resources.Resources)."""
+
+    #: Grows whenever the set changes.
+    revision: int
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        """Return one resource, None if it is not served."""
+
+    def all(self) -> Iterable[Resource]:
+        """Return every resource in every version."""
+
+
+class ServedApi(Protocol):
+    """The API behind the server (moorage.api.api.Api). All verbs raise StatusError."""
+
+    @property
+    def resources(self) -> ServedResources:
+        """Which resources there are."""
+
+    async def get(self, request: Request) -> Answer:
+        """Return one object or its subresource."""
+
+    async def list(self, request: Request) -> Page:
+        """Return a page of a list."""
+
+    async def watch(self, request: Request) -> AsyncIterator[Sequence[WatchChange]]:
+        """Return the changes; refusals are raised here, before the first of them."""
+
+    async def create(self, request: Request, draft: Draft) -> Answer:
+        """Create an object, or what a POST to a subresource makes."""
+
+    async def update(self, request: Request, draft: Draft) -> Answer:
+        """Replace an object or its subresource."""
+
+    async def patch(self, request: Request, patch: Any, content_type: str) -> Answer:
+        """Patch an object or its subresource."""
+
+    async def delete(self, request: Request, options: dict[str, Any]) -> Answer:
+        """Delete an object."""
+
+    async def delete_collection(self, request: Request, options: dict[str, Any]) -> Page | Answer:
+        """Delete every selected object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a Front is made of. protobuf: reads protobuf bodies; empty: the zero values that bookmarks of a kind show."""
+
+    api: ServedApi
+    authenticator: Authenticator
+    authorizer: Authorizer
+    pages: Pages
+    tables: Tables
+    gateway: PodGateway
+    clock: Clock
+    entropy: Entropy
+    metrics: Metrics
+    protobuf: decoding.ProtobufDecoder | None = None
+    empty: Empty | None = None
+
+
+class Front:
+    """Answers HTTP requests. `handle` is what aiohttp's low-level server calls."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.streams = Streams()
+        self.bodies = Bodies(parts.tables)
+        self.frames = Frames(self.bodies)
+        self._certificates: dict[object, Certificate | None] = {}
+        self._group_versions: tuple[int, frozenset[str]] = (-1, frozenset())
+        self._date: tuple[int, bytes] = (-1, b"")
+        self._verbs: Mapping[str, Callable[[Call, Resource], Awaitable[Any]]] = {
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+        parts.metrics.long_running = lambda: len(self.streams)
+
+    def lost(self, connection: object) -> None:
+        """Forget a connection that is gone and end what it was served."""
+        self._certificates.pop(connection, None)
+        self.streams.lost(connection)
+
+    async def handle(self, http: "BaseRequest") -> Any:
+        """Answer one request: with a Reply, or with a stream that has been written to its end."""
+        begun = self.parts.clock.monotonic()
+        now = self.parts.clock.now()
+        audit_id = http.headers.get("Audit-Id") or self.parts.entropy.uid()
+        try:
+            call = Call(http, now)
+        except BadTarget:
+            return self._complete(errors.bad_target(), self.common(now.timestamp(), audit_id))
+        call.common = self.common(now.timestamp(), audit_id)
+        try:
+            outcome = await self._served(call)
+        except Stopping:
+            outcome = Reply(503, b"the server is stopping\n", errors.PLAIN_TEXT)
+            outcome.keep_alive = False
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the border of the process)
+            outcome = self._refusal(call, error, audit_id)
+        if isinstance(outcome, Reply):
+            self._complete(outcome, call.common, call.warnings)
+        self._count(call, outcome.status, begun)
+        return outcome
+
+    def _refusal(self, call: Call, error: Exception, audit_id: str) -> Reply:
+        about = f"method={call.http.method} path={call.http.path} audit_id={audit_id}"
+        refusal = errors.status_error_of(error, about=about)
+        reply = errors.reply_of(refusal, negotiation.format_of_error(call.accept))
+        if refusal.code == 413:
+            reply.keep_alive = False
+        return reply
+
+    def common(self, seconds: float, audit_id: str) -> bytes:
+        """Return the lines of headers that every answer has; the Date is formatted once a second."""
+        second = int(seconds)
+        if second != self._date[0]:
+            self._date = (second, header_lines((("Date", formatdate(second, usegmt=True)),)))
+        return self._date[1] + b"Audit-Id: %b\r\n" % audit_id.encode("ascii", "replace")
+
+    @staticmethod
+    def _complete(reply: Reply, common: bytes, warnings: Sequence[str] = ()) -> Reply:
+        """Add the headers that all answers have."""
+        if not any(name == "Cache-Control" for name, _ in reply.headers):
+            common += b"Cache-Control: no-cache, private\r\n"
+        reply.common = common
+        if warnings:
+            reply.headers = (*reply.headers, *warning_headers(warnings))
+        return reply
+
+    def _count(self, call: Call, code: int, begun: float) -> None:
+        path, verb = call.path, call.http.method
+        if isinstance(path, OtherPath):
+            served = Served(verb, "", "", "", "", code)
+        elif code == 404:  # names of what does not exist would let anybody fill the memory
+            served = Served(verb, "", "", "unknown", "", code)
+        else:
+            served = Served(
+                verb_for(verb, path, call.query), path.group, path.version, path.plural, path.subresource, code
+            )
+        self.parts.metrics.served(served, self.parts.clock.monotonic() - begun)
+
+    async def _served(self, call: Call) -> Any:
+        path = call.path
+        if isinstance(path, OtherPath):
+            return await self._page(call, path)
+        verb = verb_for(call.http.method, path, call.query)
+        asked = Attributes(
+            verb, path.group, path.version, path.plural, path.subresource, path.namespace, _name_asked(call, path, verb)
+        )
+        user = await self._caller(call, asked)
+        await self.parts.authorizer.authorize(user, asked)
+        if verb == "get" and path.plural == "pods" and path.subresource in INSIDE:
+            await self.parts.authorizer.authorize(user, asked._replace(verb="create"))
+        resource = self.parts.api.resources.find(path.group, path.version, path.plural)
+        if resource is None and path.api_version not in self._known_group_versions():
+            return errors.page_not_found()
+        fault = fault_of(path, verb, resource)
+        if fault is not None or resource is None:
+            raise errors.resource_not_found() if fault is None or fault.code == 404 else errors.method_not_allowed()
+        check_segment(path.name)
+        if path.subresource == "proxy":
+            raise errors.NotImplementedHere("proxying to pods, services and nodes is not served here")
+        if path.subresource == "log" or path.subresource in INSIDE:
+            from moorage.server.inside import serve_inside
+
+            return await serve_inside(self, call, resource)
+        return await self._verbs[verb](call, resource)
+
+    async def _caller(self, call: Call, asked: Attributes) -> User:
+        """Return as whom the request acts. Raises Unauthorized, Forbidden, BadRequest."""
+        headers = call.http.headers
+        certificate = certificate_of_connection(call.http, self._certificates)
+        user = await self.parts.authenticator.authenticate(credentials_of(headers, certificate))
+        if "Impersonate-User" in headers or any(name[:11].lower() == "impersonate" for name in headers):
+            wanted = impersonated(headers)
+            if wanted is not None:
+                user = await impersonate(user, wanted, self.parts.authorizer, asked)
+        call.user = user
+        return user
+
+    async def _page(self, call: Call, path: OtherPath) -> Reply:
+        http = call.http
+        asked = Attributes(http.method.lower(), path=path.path)
+        user = await self._caller(call, asked)
+        await self.parts.authorizer.authorize(user, asked)
+        pretty = negotiation.is_pretty(call.query, call.agent)
+        headers = http.headers
+        ask = Ask(
+            http.method,
+            path.path,
+            call.query,
+            call.accept,
+            headers.get("If-None-Match", ""),
+            pretty,
+            headers.get("Host", ""),
+        )
+        return self.parts.pages.reply(ask) or errors.page_not_found()
+
+    def _known_group_versions(self) -> frozenset[str]:
+        resources = self.parts.api.resources
+        if resources.revision != self._group_versions[0]:
+            found = frozenset(resource.api_version for resource in resources.all())
+            self._group_versions = (resources.revision, found)
+        return self._group_versions[1]
+
+    async def _get(self, call: Call, resource: Resource) -> Reply:
+        form = negotiation.format_of_object(call.accept)
+        return self._answered(call, resource, form, await self.parts.api.get(call.request("get", resource)))
+
+    async def _list(self, call: Call, resource: Resource) -> Reply:
+        form = negotiation.format_of_list(call.accept)
+        look = self.look(call, resource, form)
+        page = await self.parts.api.list(call.request("list", resource))
+        return Reply(200, self.bodies.of_page(page, look, call.now), form.encoding)
+
+    async def _watch(self, call: Call, resource: Resource) -> Any:
+        from moorage.server.watching import serve_watch
+
+        return await serve_watch(self, call, resource)
+
+    async def _create(self, call: Call, resource: Resource) -> Reply:
+        form = negotiation.format_of_object(call.accept)
+        body = await self._body(call, resource)
+        request = call.request("create", resource, body.duplicates)
+        return self._answered(call, resource, form, await self.parts.api.create(request, body.value))
+
+    async def _update(self, call: Call, resource: Resource) -> Reply:
+        form = negotiation.format_of_object(call.accept)
+        body = await self._body(call, resource)
+        request = call.request("update", resource, body.duplicates)
+        return self._answered(call, resource, form, await self.parts.api.update(request, body.value))
+
+    async def _patch(self, call: Call, resource: Resource) -> Reply:
+        patch_type = decoding.patch_type_of(call.http.headers.get("Content-Type"))
+        form = negotiation.format_of_object(call.accept)
+        data = await read_body(call.http)
+        patch, duplicates = decoding.read_patch(data, patch_type, strict=is_strict(call))
+        request = call.request("patch", resource, duplicates)
+        return self._answered(call, resource, form, await self.parts.api.patch(request, patch, patch_type))
+
+    async def _delete(self, call: Call, resource: Resource) -> Reply:
+        form = negotiation.format_of_object(call.accept)
+        options = await self._options(call)
+        return self._answered(
+            call, resource, form, await self.parts.api.delete(call.request("delete", resource), options)
+        )
+
+    async def _delete_collection(self, call: Call, resource: Resource) -> Reply:
+        form = negotiation.format_of_object(call.accept)
+        options = await self._options(call)
+        done = await self.parts.api.delete_collection(call.request("deletecollection", resource), options)
+        if isinstance(done, Page):
+            return Reply(200, self.bodies.of_page(done, self.look(call, resource, form), call.now), form.encoding)
+        return self._answered(call, resource, form, done)
+
+    async def _body(self, call: Call, resource: Resource) -> decoding.Body:
+        http = call.http
+        path = call.path
+        subresource = resource.subresources.get(path.subresource) if isinstance(path, ResourcePath) else None
+        kind = subresource.kind if subresource is not None else resource.kind
+        data = await read_body(http)
+        content_type = http.headers.get("Content-Type")
+        return decoding.read_object(data, content_type, kind, strict=is_strict(call), protobuf=self.parts.protobuf)
+
+    async def _options(self, call: Call) -> dict[str, Any]:
+        data = await read_body(call.http)
+        return decoding.read_options(data, call.http.headers.get("Content-Type"), self.parts.protobuf)
+
+    def look(self, call: Call, resource: Resource, form: negotiation.Format) -> Look:
+        """Return how the client wants to see objects of this resource. Raises BadRequest."""
+        subresource = call.path.subresource if isinstance(call.path, ResourcePath) else ""
+        return look_for(form, resource, subresource, call.query, pretty=negotiation.is_pretty(call.query, call.agent))
+
+    def _answered(self, call: Call, resource: Resource, form: negotiation.Format, answer: Answer) -> Reply:
+        look = self.look(call, resource, form)
+        return Reply(answer.code, self.bodies.of_object(answer.body, look, call.now), form.encoding)
+
+
+def is_strict(call: Call) -> bool:
+    """Tell whether unknown and repeated fields are to be refused."""
+    return call.query.get("fieldValidation") == "Strict"
+
+
+def _name_asked(call: Call, path: ResourcePath, verb: str) -> str:
+    """Return the name that authorization is about: also the one that a field selector leaves alone."""
+    if path.name or verb not in ("list", "watch", "deletecollection"):
+        return path.name
+    selector = call.query.get("fieldSelector", "")
+    names = [
+        part.removeprefix("metadata.name=").lstrip("=")
+        for part in selector.split(",")
+        if part.startswith("metadata.name=")
+    ]
+    return names[0] if names and len(set(names)) == 1 else ""
+
+
+def check_segment(name: str) -> None:
+    """Refuse names that cannot stand in a path. Raises BadRequest. Source: validation/path/name.go."""
+    if name in (".", ".."):
+        raise BadRequest(f"Name parameter invalid: \"{name}\": may not be '{name}'")
+    if "%" in name:
+        raise BadRequest(f"Name parameter invalid: \"{name}\": may not contain '%'")
+
+
+def warning_headers(texts: Sequence[str]) -> tuple[Header, ...]:
+    """Return Warning headers; when they are too long together each is cut, and what is still too much is left out."""
+    if sum(map(len, texts)) <= WARNINGS_MOST:
+        return tuple(errors.warning_header(text) for text in texts)
+    kept, size = [], 0
+    for text in texts:
+        cut = text[:WARNING_CUT_MOST]
+        size += len(cut)
+        if size > WARNINGS_MOST:
+            break
+        kept.append(errors.warning_header(cut))
+    return tuple(kept)

@@ -1,0 +1,135 @@
+"""One HTTP request while it is served: its parts, parsed once, and its body."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from moorage.api.request import Request, User
+from moorage.objects.errors import BadRequest
+from moorage.objects.kinds import Resource
+from moorage.server.callers import Certificate, certificate_of
+from moorage.server.decoding import BODY_BYTES_MOST, too_large
+from moorage.server.routes import OtherPath, ResourcePath, first_values, parse_path, parse_query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp.web_request import BaseRequest
+
+#: Stands for a certificate that was not looked at yet.
+_UNREAD: Any = object()
+
+NOBODY: Final = User("system:anonymous", ("system:unauthenticated",))
+
+
+class Call:
+    """A request with its target parsed. Raises BadTarget when that is not possible.
+
+    query: the first value of each parameter; pairs: all of them, in order.
+    """
+
+    __slots__ = ("agent", "common", "http", "now", "pairs", "path", "query", "user", "warnings")
+
+    def __init__(self, http: "BaseRequest", now: datetime) -> None:
+        raw, _, query = http.raw_path.partition("?")
+        if raw[:1] != "/":  # absolute form, as proxies send it
+            raw, query = http.rel_url.raw_path, http.rel_url.raw_query_string
+        self.http = http
+        self.now = now
+        self.path: ResourcePath | OtherPath = parse_path(raw)
+        self.pairs = parse_query(query)
+        self.query: Mapping[str, str] = first_values(self.pairs)
+        self.agent: str = http.headers.get("User-Agent", "")
+        #: As whom the request acts; nobody in particular until it is known.
+        self.user = NOBODY
+        self.warnings: list[str] = []
+        #: Lines of headers that every answer to it has.
+        self.common = b""
+
+    @property
+    def accept(self) -> str | None:
+        """What the client accepts."""
+        return self.http.headers.get("Accept")
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether the client wants to speak another protocol from now on."""
+        return "Upgrade" in self.http.headers
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether that protocol is WebSocket."""
+        return self.http.headers.get("Upgrade", "").strip().lower() == "websocket"
+
+    @property
+    def target(self) -> ResourcePath:
+        """The path of a request about a resource."""
+        if not isinstance(self.path, ResourcePath):
+            raise TypeError(f"{self.path} is no resource")
+        return self.path
+
+    def request(
+        self, verb: str, resource: Resource, duplicates: tuple[str, ...] = (), *, subresource: str | None = None
+    ) -> Request:
+        """Return the API's view of the request; `subresource` stands in for the path's own."""
+        path = self.target
+        return Request(
+            user=self.user,
+            verb=verb,
+            resource=resource,
+            namespace=path.namespace if resource.namespaced else "",
+            name=path.name,
+            now=self.now,
+            subresource=path.subresource if subresource is None else subresource,
+            query=self.query,
+            agent=self.agent,
+            warnings=self.warnings,
+            duplicates=duplicates,
+        )
+
+
+def certificate_of_connection(http: "BaseRequest", known: dict[object, Certificate | None]) -> Certificate | None:
+    """Return the client certificate's subject; `known` remembers it by connection."""
+    protocol = http.protocol
+    found = known.get(protocol, _UNREAD)
+    if found is _UNREAD:
+        transport = http.transport
+        found = certificate_of(transport.get_extra_info("peercert") if transport is not None else None)
+        known[protocol] = found
+    certificate: Certificate | None = found
+    return certificate
+
+
+async def read_body(http: "BaseRequest") -> bytes:
+    """Return the whole body, decompressed. Raises TooLarge, BadRequest."""
+    headers = http.headers
+    length = headers.get("Content-Length", "0")
+    if length.isdigit() and int(length) > BODY_BYTES_MOST:
+        raise too_large()
+    content = http.content
+    if not content.is_eof() and headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
+        http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        if content.is_eof():
+            data = content.read_nowait()
+            while more := content.read_nowait():
+                data += more
+        else:
+            data = await _read_slowly(http)
+    except Exception as error:
+        if type(error).__module__.startswith("aiohttp"):
+            raise BadRequest(f"the body of the request cannot be read: {error}") from error
+        raise
+    if len(data) > BODY_BYTES_MOST:
+        raise too_large()
+    return data
+
+
+async def _read_slowly(http: "BaseRequest") -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await http.content.readany():
+        pieces.append(piece)
+        size += len(piece)
+        if size > BODY_BYTES_MOST:
+            raise too_large()
+    return b"".join(pieces)
