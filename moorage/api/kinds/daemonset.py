@@ -73,20 +73,12 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     selector = spec.get("selector")
     causes = validate_label_selector("spec.selector", selector)
     template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
     if selector is not None and not causes and is_empty_selector(selector):
         causes.append(invalid("spec.selector", {}, "empty selector is invalid for daemonset"))
-    if selector is None and labels:
-        causes.append(invalid("spec.template.metadata.labels", dict(sorted(labels.items())), _NO_MATCH))
-    elif selector is None:
-        causes.append(invalid("spec.template.metadata.labels", None, _NO_MATCH))
     causes += validate_template("spec.template", template, selector, "DaemonSet")
     causes += validate_amounts("spec", spec, "minReadySeconds")
     causes += _validate_strategy(spec.get("updateStrategy") or {})
     return causes + validate_amounts("spec", spec, "revisionHistoryLimit")
-
-
-_NO_MATCH = "`selector` does not match template `labels`"
 
 
 def _validate_strategy(strategy: Mapping[str, Any]) -> list[Cause]:
@@ -105,7 +97,7 @@ def _validate_strategy(strategy: Mapping[str, Any]) -> list[Cause]:
     causes += validate_not_over_all(f"{place}.maxUnavailable", unavailable)
     causes += validate_int_or_percent(f"{place}.maxSurge", surge)
     causes += validate_not_over_all(f"{place}.maxSurge", surge)
-    some_unavailable, some_surge = number_of(unavailable) > 0, number_of(surge) > 0
+    some_unavailable, some_surge = number_of(unavailable) != 0, number_of(surge) != 0
     if some_unavailable and some_surge:
         text = "may not be set when maxUnavailable is non-zero"
         causes.append(invalid(f"{place}.maxSurge", surge, text))

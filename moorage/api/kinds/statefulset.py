@@ -64,10 +64,23 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     selector = spec.get("selector")
     empty = "empty selector is invalid for statefulset"
     causes += validate_selector("spec.selector", selector, empty_text=empty, broken_text="")
-    causes += validate_template("spec.template", spec.get("template") or {}, selector, "StatefulSet")
+    causes += validate_template("spec.template", _with_claims(spec), selector, "StatefulSet")
     for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
         causes += validate_claim_spec(f"spec.volumeClaimTemplates[{index}].spec", claim.get("spec") or {})
     return causes
+
+
+def _with_claims(spec: Part) -> Part:
+    """Return the template with the volumes that its claims will be, so that mounts of them are right."""
+    template: Part = spec.get("template") or {}
+    claims = spec.get("volumeClaimTemplates") or ()
+    if not claims:
+        return template
+    names = dict.fromkeys((each.get("metadata") or {}).get("name") or "" for each in claims)
+    of_pod = template.get("spec") or {}
+    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names]
+    volumes += [each for each in of_pod.get("volumes") or () if each.get("name") not in names]
+    return {**template, "spec": {**of_pod, "volumes": volumes}}
 
 
 def _validate_strategy(strategy: Part) -> list[Cause]:
@@ -135,7 +148,15 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
     del old
-    return spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
+    spec = obj.get("spec") or {}
+    if (spec.get("revisionHistoryLimit") or 0) < 0:
+        text = "a negative value retains all historical revisions; a value >= 0 is recommended"
+        return [f"spec.revisionHistoryLimit: {text}", *_template_warnings(spec)]
+    return _template_warnings(spec)
+
+
+def _template_warnings(spec: Part) -> list[str]:
+    return spec_warnings("spec.template.spec", (spec.get("template") or {}).get("spec") or {})
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

@@ -37,7 +37,9 @@ def validate_template(path: str, template: Part, selector: Part | None, kind: st
     """Return the causes of a template that its selector does not select, that is broken, or that `kind` cannot run."""
     causes: list[Cause] = []
     labels = (template.get("metadata") or {}).get("labels") or {}
-    if not is_empty_selector(selector) and not validate_label_selector("", selector) and not is_selected(selector, labels):
+    # A missing selector takes nothing, an empty one takes everything, a broken one is judged elsewhere.
+    is_broken = bool(validate_label_selector("", selector))
+    if not is_broken and not (selector is not None and is_empty_selector(selector)) and not is_selected(selector, labels):
         causes.append(invalid(f"{path}.metadata.labels", dict(sorted(labels.items())) or None, _NO_MATCH))
     causes += validate_pod_template(path, template)
     return causes + validate_always_running(f"{path}.spec", template.get("spec") or {}, kind)
