@@ -13,6 +13,14 @@ from moorage.objects.actions import Action
 from moorage.objects.metadata import Object, Ref
 
 
+@dataclass(frozen=True)
+class Index:
+    """A way to look objects up: `name` tells indexes of a resource apart, `values_of` says where an object belongs."""
+
+    name: str
+    values_of: Callable[[Object], Iterable[str]]
+
+
 class View(Protocol):
     """A read-only view of the caches. Objects are decoded, shared and read-only. Costs are those of the result."""
 
@@ -30,6 +38,9 @@ class View(Protocol):
 
     def indexed(self, resource: str, label: str, value: str) -> Sequence[Object]:
         """Return the objects whose field selector label (`spec.nodeName`, …) has this value, by name."""
+
+    def matching(self, resource: str, index: Index, value: str) -> Sequence[Object]:
+        """Return the objects that an index of ours has under this value, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,8 @@ class Controller:
     reads:   further resources that `observe` looks at, whose changes wake nobody.
     observe: selects from the view; None means that there is nothing to decide (the object is gone).
     decide:  chooses, as a pure function of what was observed and of the time.
+    sweeps:  whether, at the start, every object of `wakes` wakes as if it had just changed (for rules that decide about
+             objects of other resources than `kind`).
     """
 
     name: str
@@ -65,3 +78,4 @@ class Controller:
     observe: Callable[[View, Ref], Any]
     decide: Callable[[Any, datetime], Decision]
     reads: tuple[str, ...] = ()
+    sweeps: bool = False

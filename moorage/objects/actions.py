@@ -8,6 +8,7 @@ Neighbours that say `together` may run at the same time: creations in batches of
 upstream's slow start does, deletions all at once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorage.objects.metadata import Object, Ref
@@ -42,12 +43,13 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Replace the object by `obj`, which carries the resourceVersion that was observed."""
+    """Replace the object (or its `subresource`) by `obj`, which carries the resourceVersion that was observed."""
 
     resource: str
     obj: Object
     done: tuple[Record, ...] = ()
     failed: tuple[Record, ...] = ()
+    subresource: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Patch:
     ref: Ref
     patch: Object
     subresource: str = ""
+    done: tuple[Record, ...] = ()
+    failed: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +109,72 @@ class Bind:
     node: str
 
 
-Action = Create | Update | Patch | Delete | Confirm | SetStatus | Bind | Record
+@dataclass(frozen=True, slots=True)
+class DeleteAll:
+    """Delete every object of `resource` in a namespace."""
+
+    resource: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmGone:
+    """End the round if the API itself still has the object at `ref` with `ref.uid`.
+
+    Guards what must not happen only because a cache is behind, such as collecting what has a young owner.
+    """
+
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmNone:
+    """End the round if the API itself has an object of `resource` in the namespace that `matches` (None: any)."""
+
+    resource: str
+    namespace: str
+    matches: Callable[[Object], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionVolume:
+    """Have the driver of `provisioner` make the volume for a claim, and create its PersistentVolume.
+
+    claim: the claim as observed; name: the volume's; node: where it must be reachable, "" if anywhere.
+    """
+
+    provisioner: str
+    claim: Object
+    storage_class: Object
+    name: str
+    size_bytes: int
+    node: str = ""
+    done: tuple[Record, ...] = ()
+    failed: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVolumeData:
+    """Have the driver of `provisioner` remove the data of a released volume whose policy is Delete, then the volume."""
+
+    provisioner: str
+    volume: Object
+    done: tuple[Record, ...] = ()
+    failed: tuple[Record, ...] = ()
+
+
+Action = (
+    Create
+    | Update
+    | Patch
+    | Delete
+    | DeleteAll
+    | Confirm
+    | ConfirmGone
+    | ConfirmNone
+    | SetStatus
+    | Bind
+    | Record
+    | ProvisionVolume
+    | DeleteVolumeData
+)

@@ -11,12 +11,28 @@ from enum import Enum
 from itertools import takewhile
 from typing import Any, Final
 
-from moorage.client.client import Client, Target
-from moorage.objects.actions import Action, Bind, Confirm, Create, Delete, Patch, Record, SetStatus, Update
+from moorage.client.client import Client, Selection, Target
+from moorage.objects.actions import (
+    Action,
+    Bind,
+    Confirm,
+    ConfirmGone,
+    ConfirmNone,
+    Create,
+    Delete,
+    DeleteAll,
+    DeleteVolumeData,
+    Patch,
+    ProvisionVolume,
+    Record,
+    SetStatus,
+    Update,
+)
 from moorage.objects.errors import AlreadyExists, Conflict, Expired, NotFound, StatusError
 from moorage.objects.metadata import Object, Ref, is_terminating, metadata_of, name_of, revision_of, uid_of
 from moorage.reconciler.barrier import Written
 from moorage.reconciler.events import Recorder
+from moorage.reconciler.provision import Provisioner
 
 #: Refusals that only say that the cache was behind: nothing to tell the user, look again.
 _STALE: Final = (Conflict, NotFound, Expired)
@@ -44,10 +60,13 @@ class Outcome:
 class Applier:
     """Performs actions for one component, under whose name its Events are written."""
 
-    def __init__(self, client: Client, recorder: Recorder, component: str) -> None:
+    def __init__(
+        self, client: Client, recorder: Recorder, component: str, provisioner: Provisioner | None = None
+    ) -> None:
         self._client = client
         self._recorder = recorder
         self._component = component
+        self._provisioner = provisioner or Provisioner(client, {})
 
     async def apply(self, actions: Sequence[Action]) -> Outcome:
         """Perform the actions in order; never raises for what the API or the connection refuses."""
@@ -92,7 +111,8 @@ class Applier:
             case Create():
                 return self._wrote(action.resource, await self._client.create(action.resource, action.obj), outcome)
             case Update():
-                return self._wrote(action.resource, await self._client.update(action.resource, action.obj), outcome)
+                answer = await self._client.update(action.resource, action.obj, subresource=action.subresource)
+                return self._wrote(action.resource, answer, outcome)
             case Patch():
                 target = _target(action.ref, action.subresource)
                 self._wrote(action.ref.resource, await self._client.patch(target, _guarded(action)), outcome)
@@ -104,11 +124,36 @@ class Applier:
             case Bind():
                 answer = await self._client.create("pods", _binding(action), subresource="binding")
                 self._wrote("pods", answer, outcome)
-            case Confirm():
-                await self._confirm(action.ref)
+            case Confirm() | ConfirmGone() | ConfirmNone():
+                await self._check(action)
             case Record():
                 self._recorder.record(action, self._component)
+            case DeleteAll() | ProvisionVolume() | DeleteVolumeData():
+                await self._perform_many(action, outcome)
         return None
+
+    async def _perform_many(self, action: DeleteAll | ProvisionVolume | DeleteVolumeData, outcome: Outcome) -> None:
+        """Perform an action that consists of several writes."""
+        match action:
+            case DeleteAll():
+                await self._client.delete_collection(action.resource, Selection(action.namespace))
+                outcome.changes += 1
+            case ProvisionVolume():
+                for resource, answer in await self._provisioner.provision(action):
+                    self._wrote(resource, answer, outcome)
+            case DeleteVolumeData():
+                for resource, answer in await self._provisioner.delete(action):
+                    self._wrote(resource, answer, outcome)
+
+    async def _check(self, action: Confirm | ConfirmGone | ConfirmNone) -> None:
+        """Ask the API itself. Raises Conflict, NotFound when it says otherwise."""
+        match action:
+            case Confirm():
+                await self._confirm(action.ref)
+            case ConfirmGone():
+                await self._confirm_gone(action.ref)
+            case ConfirmNone():
+                await self._confirm_none(action)
 
     async def _delete(self, action: Delete, outcome: Outcome) -> None:
         try:
@@ -125,6 +170,20 @@ class Applier:
         found = await self._client.get(_target(ref))
         if uid_of(found) != ref.uid or is_terminating(found):
             raise Conflict(f"{ref} with uid {ref.uid} is gone or being deleted")
+
+    async def _confirm_gone(self, ref: Ref) -> None:
+        try:
+            found = await self._client.get(_target(ref))
+        except NotFound:
+            return
+        if not ref.uid or uid_of(found) == ref.uid:
+            raise Conflict(f"{ref} is still there")
+
+    async def _confirm_none(self, action: ConfirmNone) -> None:
+        listing = await self._client.list(action.resource, Selection(action.namespace))
+        for item in listing.items:
+            if action.matches is None or action.matches(item.object):
+                raise Conflict(f"{action.resource} {action.namespace}/{item.name} is still there")
 
     async def _report_failure(self, rest: Sequence[Action], outcome: Outcome) -> None:
         """Write the statuses that tell of a failed round."""
@@ -179,6 +238,10 @@ def _resource_of(action: Action) -> str:
             return action.resource
         case Patch() | Delete():
             return action.ref.resource
+        case DeleteAll():
+            return action.resource
+        case ProvisionVolume() | DeleteVolumeData():
+            return "persistentvolumes"
         case Bind():
             return "pods"
         case _:

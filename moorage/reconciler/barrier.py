@@ -2,7 +2,8 @@
 
 Caches lag behind writes. A rule that decided twice on the same stale view would create a pod too many; so after a
 round the reference waits until the caches of the kinds that it wrote have reached what it wrote. After an ambiguous
-failure (the answer was lost) the newest revision of the server takes the place of the one that nobody told.
+failure (the answer was lost) the newest revision of the server takes the place of the one that nobody told. Kinds
+that nobody in this process reads are not waited for.
 Source of the idea: design study, "Own writes and stale caches"; it replaces upstream's expectations.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 from moorage.client.client import Client
 from moorage.objects.metadata import Ref
-from moorage.reconciler.informer import Informers
+from moorage.reconciler.informer import Cache, Informers
 
 
 @dataclass(slots=True)
@@ -54,24 +55,25 @@ class Barrier:
                 written.note(resource, newest)
             written.lost.clear()
         for resource, revision in sorted(written.revisions.items()):
-            await self._informers.cache(resource).reach(revision)
+            if (cache := self._informers.running(resource)) is not None:
+                await cache.reach(revision)
         for gone in written.deleted:
-            await self._leaves(gone)
+            if (cache := self._informers.running(gone.resource)) is not None:
+                await self._leaves(cache, gone)
         del self._written[ref]
 
-    async def _leaves(self, gone: Ref) -> None:
+    async def _leaves(self, cache: Cache, gone: Ref) -> None:
         """Wait until a deleted object is gone from its cache, or shown as being deleted."""
-        cache = self._informers.cache(gone.resource)
-        if not self._is_there(gone):
+        if not _is_there(cache, gone):
             return
         newest = await self._client.revision()
-        while self._is_there(gone) and cache.revision < newest:
-            seen = cache.moved.count
-            if not await cache.moves_within(seen):
+        while _is_there(cache, gone) and cache.revision < newest:
+            if not await cache.moves_within(cache.moved.count):
                 await cache.reach(newest)
 
-    def _is_there(self, gone: Ref) -> bool:
-        item = self._informers.cache(gone.resource).get(gone.namespace, gone.name)
-        if item is None or (gone.uid and item.uid != gone.uid):
-            return False
-        return not item.object["metadata"].get("deletionTimestamp")
+
+def _is_there(cache: Cache, gone: Ref) -> bool:
+    item = cache.get(gone.namespace, gone.name)
+    if item is None or (gone.uid and item.uid != gone.uid):
+        return False
+    return not item.object["metadata"].get("deletionTimestamp")

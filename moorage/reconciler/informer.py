@@ -15,6 +15,7 @@ from moorage.aio.clock import Clock
 from moorage.aio.signal import Signal
 from moorage.aio.tasks import Tasks
 from moorage.client.client import Change, Client
+from moorage.controllers.rule import Index as RuleIndex
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import Expired, StatusError
 from moorage.objects.metadata import Object
@@ -228,6 +229,10 @@ class Informers:
             self._tasks.keep(f"cache/{resource}", found.follow)
         return found
 
+    def running(self, resource: str) -> Cache | None:
+        """Return the cache of a resource if somebody has asked for it, None if nobody reads that resource."""
+        return self._caches.get(resource)
+
     async def synced(self, resources: Iterable[str]) -> None:
         """Return once the caches of these resources are filled."""
         for cache in [self.cache(resource) for resource in resources]:
@@ -255,6 +260,11 @@ class Informers:
     def indexed(self, resource: str, label: str, value: str) -> Sequence[Object]:
         """Return the objects whose field selector label has this value, by name."""
         items = self.cache(resource).by(f"field:{label}", value, lambda item: (field_of(item, label),))
+        return [item.object for item in items]
+
+    def matching(self, resource: str, index: RuleIndex, value: str) -> Sequence[Object]:
+        """Return the objects that a rule's own index has under this value, by name."""
+        items = self.cache(resource).by(f"rule:{index.name}", value, lambda item: index.values_of(item.object))
         return [item.object for item in items]
 
 

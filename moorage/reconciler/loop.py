@@ -4,7 +4,7 @@ Rules are pure (moorage.controllers); all that waits, fails and is tried again i
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from moorage.aio.clock import Clock
@@ -18,8 +18,10 @@ from moorage.reconciler.apply import Applier, Outcome, Verdict
 from moorage.reconciler.barrier import Barrier
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
+from moorage.reconciler.provision import Provisioner
 from moorage.reconciler.story import Entry, Story, describe
 from moorage.reconciler.workqueue import WorkQueue
+from moorage.volumes.driver import Driver
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +36,19 @@ class Reconciler:
     """Runs controllers over shared caches. One for each process that has controllers."""
 
     def __init__(
-        self, client: Client, informers: Informers, clock: Clock, tasks: Tasks, recorder: Recorder | None = None
+        self,
+        client: Client,
+        informers: Informers,
+        clock: Clock,
+        tasks: Tasks,
+        recorder: Recorder | None = None,
+        drivers: Mapping[str, Driver] | None = None,
     ) -> None:
         self.story = Story()
         self.recorder = recorder or Recorder(client, clock)
         self._owns_recorder = recorder is None
         self._client = client
+        self._provisioner = Provisioner(client, drivers or {})
         self._informers = informers
         self._clock = clock
         self._tasks = tasks
@@ -65,7 +74,7 @@ class Reconciler:
         return all(runner.queue.is_idle() for runner in self._runners)
 
     def _runner(self, controller: Controller) -> "Runner":
-        applier = Applier(self._client, self.recorder, controller.name)
+        applier = Applier(self._client, self.recorder, controller.name, self._provisioner)
         barrier = Barrier(self._client, self._informers)
         return Runner(controller, self._informers, self._clock, applier, barrier, self.story)
 
@@ -96,7 +105,11 @@ class Runner:
         cache = self._informers.cache(kind)
         cache.subscribe(self._own_change)
         for resource, wake in self._controller.wakes.items():
-            self._informers.cache(resource).subscribe(self._listener(wake))
+            watched = self._informers.cache(resource)
+            watched.subscribe(self._listener(wake))
+            if self._controller.sweeps:
+                for item in watched.all():
+                    self._wake(wake, item)
         for item in cache.all():
             self._own_change(item, None)
         for number in range(WORKERS):

@@ -7,7 +7,22 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from moorage.objects.actions import Action, Bind, Confirm, Create, Delete, Patch, Record, SetStatus, Update
+from moorage.objects.actions import (
+    Action,
+    Bind,
+    Confirm,
+    ConfirmGone,
+    ConfirmNone,
+    Create,
+    Delete,
+    DeleteAll,
+    DeleteVolumeData,
+    Patch,
+    ProvisionVolume,
+    Record,
+    SetStatus,
+    Update,
+)
 from moorage.objects.metadata import Ref, format_micro_time, metadata_of
 
 #: How many decisions are kept: some megabytes at most.
@@ -52,23 +67,34 @@ class Story:
 def describe(action: Action) -> str:
     """Return an action as a short text without contents."""
     match action:
-        case Create(resource, obj):
+        case Create(resource, obj) | Update(resource, obj) | SetStatus(resource, obj):
             metadata = metadata_of(obj)
-            return f"create {resource} {metadata.get('name') or metadata.get('generateName')}"
-        case Update(resource, obj):
-            return f"update {resource} {metadata_of(obj).get('name')}"
-        case SetStatus(resource, obj):
-            return f"set status of {resource} {metadata_of(obj).get('name')}"
-        case Patch(ref):
-            return f"patch {ref.resource} {ref.name}"
-        case Delete(ref):
-            return f"delete {ref.resource} {ref.name}"
+            return f"{_VERBS[type(action)]} {resource} {metadata.get('name') or metadata.get('generateName')}"
+        case Patch(ref) | Delete(ref) | Confirm(ref) | ConfirmGone(ref):
+            return f"{_VERBS[type(action)]} {ref.resource} {ref.name}"
+        case DeleteAll(resource, namespace) | ConfirmNone(resource, namespace):
+            return f"{_VERBS[type(action)]} {resource} in {namespace}"
         case Bind(ref, node):
             return f"bind {ref.name} to {node}"
-        case Confirm(ref):
-            return f"confirm {ref.resource} {ref.name}"
+        case ProvisionVolume(name=name):
+            return f"provision volume {name}"
+        case DeleteVolumeData(_, volume):
+            return f"delete the data of volume {metadata_of(volume).get('name')}"
         case Record(_, reason):
             return f"record {reason}"
+
+
+_VERBS: Final[dict[type, str]] = {
+    Create: "create",
+    Update: "update",
+    SetStatus: "set status of",
+    Patch: "patch",
+    Delete: "delete",
+    Confirm: "confirm",
+    ConfirmGone: "confirm the end of",
+    DeleteAll: "delete all",
+    ConfirmNone: "confirm that there are no",
+}
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -9,8 +9,20 @@ from typing import Any
 
 import orjson
 
-from moorage.controllers.rule import Controller, Decision
-from moorage.objects.actions import Action, Confirm, Create, Delete, Patch, Record, SetStatus, Update
+from moorage.controllers.rule import Controller, Decision, Index
+from moorage.objects.actions import (
+    Action,
+    Confirm,
+    ConfirmGone,
+    ConfirmNone,
+    Create,
+    Delete,
+    DeleteAll,
+    Patch,
+    Record,
+    SetStatus,
+    Update,
+)
 from moorage.objects.errors import StatusError, already_exists, conflict, not_found
 from moorage.objects.metadata import Object, Ref, controller_of, format_time
 
@@ -47,7 +59,10 @@ class World:
         return [obj for obj in self.list(resource, namespace) if controller_of(obj) is None]
 
     def indexed(self, resource: str, label: str, value: str) -> Sequence[Object]:
-        raise NotImplementedError(label)
+        return [obj for obj in self.list(resource) if str(_at(obj, label)) == value]
+
+    def matching(self, resource: str, index: Index, value: str) -> Sequence[Object]:
+        return [obj for obj in self.list(resource) if value in index.values_of(obj)]
 
     def pods(self) -> dict[str, Object]:
         return {pod["metadata"]["name"]: pod for pod in self.list("pods")}
@@ -133,8 +148,8 @@ class World:
         match action:
             case Create(resource, obj):
                 self.create(resource, obj)
-            case Update(resource, obj):
-                self.update(resource, obj)
+            case Update(resource, obj, subresource=subresource):
+                self.update(resource, obj, subresource)
             case Patch(ref, patch):
                 self.patch(ref.resource, ref.namespace, ref.name, patch)
             case Delete(ref):
@@ -144,6 +159,16 @@ class World:
                     self.update(resource, obj, "status")
             case Confirm(ref):
                 self._find(ref.resource, ref.namespace, ref.name)
+            case ConfirmGone(ref):
+                found = self.get(ref.resource, ref.namespace, ref.name)
+                if found is not None and (not ref.uid or found["metadata"]["uid"] == ref.uid):
+                    raise conflict(ref.resource, "", ref.name)
+            case ConfirmNone(resource, namespace, matches):
+                if any(matches is None or matches(obj) for obj in self.list(resource, namespace)):
+                    raise conflict(resource, "", namespace)
+            case DeleteAll(resource, namespace):
+                for obj in list(self.list(resource, namespace)):
+                    self.delete(resource, namespace, obj["metadata"]["name"])
             case Record():
                 self.events.append(action.message)
         self.events += [record.message for record in getattr(action, "done", ())]
@@ -187,6 +212,13 @@ def ready(world: World, name: str, at: Any = None) -> None:
 def unready(world: World, name: str, phase: str = "Running") -> None:
     """Let a pod be not ready."""
     world.set_status("pods", name, phase=phase, conditions=[{"type": "Ready", "status": "False"}])
+
+
+def _at(obj: Object, path: str) -> Any:
+    found: Any = obj
+    for step in path.split("."):
+        found = (found or {}).get(step)
+    return found
 
 
 def _copy(obj: Object) -> Draft:
