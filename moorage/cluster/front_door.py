@@ -22,7 +22,7 @@ from moorage.server.front import Front, Parts
 from moorage.server.gateway import PodGateway
 from moorage.server.metrics import Metrics
 from moorage.server.pages import Documents, Pages
-from moorage.server.serve import Server
+from moorage.server.serve import CannotListen, Server
 
 
 class FrontDoor:
@@ -50,20 +50,26 @@ class FrontDoor:
             metrics=metrics,
             protobuf=decode_protobuf,
         )
-        self._server = Server(Front(parts), tls_context(pki), config.host)
+        self._front = Front(parts)
+        self._tls = tls_context(pki)
+        self._server: Server | None = None
 
     async def listen(self, last_port: int) -> int:
         """Listen on the configured port, else the one of the last start, else a free one; returns it. Raises StartFailed."""
         wanted = self._config.port
         try:
-            self.port = await self._server.start(wanted or last_port)
-        except OSError as error:
+            return await self._listen(wanted or last_port)
+        except CannotListen as error:
             if wanted or not last_port:
-                raise StartFailed(
-                    f"the API cannot listen on {self._config.host}:{wanted or last_port}: {error.strerror or error}.",
-                    hint="Choose another port with --port, or none for a free one.",
-                ) from error
-            self.port = await self._server.start(0)
+                hint = "Choose another port with --port, or none for a free one."
+                raise StartFailed(f"the API cannot listen: {error}", hint=hint) from error
+        return await self._listen(0)
+
+    async def _listen(self, port: int) -> int:
+        server = Server(self._front, self._tls, self._config.host, port)
+        await server.start()
+        self._server = server
+        self.port = server.address[1]
         return self.port
 
     def open(self) -> None:
@@ -72,7 +78,8 @@ class FrontDoor:
 
     async def close(self) -> None:
         """Finish what is being answered; end watches and streams."""
-        await self._server.stop()
+        if self._server is not None:
+            await self._server.stop()
 
     def _documents(self, control: ControlPlane, tokens: Tokens) -> Documents:
         resources = control.api.resources
