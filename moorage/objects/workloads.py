@@ -79,10 +79,12 @@ def pod_from(
 ) -> dict[str, Any]:
     """Return the pod that a controller creates from a template for `owner`.
 
-    Without a name the API server generates one from the owner's. `labels` and `spec` add to the template's.
+    Without a name the API server generates one from the owner's; with one the prefix is there all the same, as
+    upstream leaves it. `labels` and `spec` add to the template's.
     """
     planned = metadata_of(template)
-    metadata: dict[str, Any] = {"name": name} if name else {"generateName": prefix_for(name_of(owner))}
+    metadata: dict[str, Any] = {"name": name} if name else {}
+    metadata["generateName"] = prefix_for(name_of(owner))
     metadata["namespace"] = namespace_of(owner)
     if all_labels := {**(planned.get("labels") or {}), **(labels or {})}:
         metadata["labels"] = all_labels

@@ -15,7 +15,7 @@ from typing import Any
 from moorage.controllers.rule import Controller, Decision, View
 from moorage.controllers.statefulset import claims, ordering, revisions
 from moorage.controllers.statefulset.ordering import Plan, Replica, Step, Verb
-from moorage.controllers.statefulset.status import status_for
+from moorage.controllers.statefulset.status import is_reported, status_for
 from moorage.objects import pods as pod_facts
 from moorage.objects.actions import Action, Create, Delete, Record, SetStatus, Update
 from moorage.objects.label_selectors import selects
@@ -329,8 +329,7 @@ def _records(workload: Object, verb: str, pod: str) -> tuple[tuple[Record, ...],
 
 def _set_status(workload: Object, status: dict[str, Any]) -> tuple[SetStatus, ...]:
     """Return the write of the status; errors in the round do not keep it from being written."""
-    unchanged = status == (workload.get("status") or {})
-    if unchanged:
+    if is_reported(workload, status):
         return ()
     return (SetStatus(RESOURCE, {**workload, "status": status}, when_failed=status),)
 

@@ -35,6 +35,13 @@ def status_for(workload: Object, revisions: Revisions, pods: Iterable[Replica], 
     if status["updatedReplicas"] == status["readyReplicas"] == status["replicas"] == wanted:
         status["currentReplicas"] = status["updatedReplicas"]
         status["currentRevision"] = update
-    status = {key: value for key, value in status.items() if value or key not in _SPARSE}
-    kept = (workload.get("status") or {}).get("conditions")
-    return {**status, "conditions": kept} if kept else status
+    return {key: value for key, value in status.items() if value or key not in _SPARSE}
+
+
+def is_reported(workload: Object, status: Object) -> bool:
+    """Tell whether the set's stored status says the same; what others put there (conditions) does not matter.
+
+    Such additions go with the next write, because the controller knows no conditions.
+    """
+    stored = workload.get("status") or {}
+    return {key: value for key, value in stored.items() if key != "conditions"} == status

@@ -101,6 +101,7 @@ def test_a_pod_carries_its_identity(world: World) -> None:
         "apps.kubernetes.io/pod-index": "0",
         "controller-revision-hash": status(world)["updateRevision"],
     }
+    assert pod["metadata"]["generateName"] == "web-"
     assert pod["spec"]["hostname"] == "web-0"
     assert pod["spec"]["subdomain"] == "web"
     assert pod["spec"]["volumes"] == [{"name": "www", "persistentVolumeClaim": {"claimName": "www-web-0"}}]
@@ -130,6 +131,19 @@ def test_at_rest_the_status_is_complete(world: World) -> None:
         "availableReplicas": 3,
         "collisionCount": 0,
     }
+
+
+def test_what_others_write_into_the_status_goes_with_the_next_report(world: World) -> None:
+    web(world, replicas=1)
+    settle(world)
+    world.set_status(SETS, "web", conditions=[{"type": "Mine", "status": "True"}])
+    before = world.revision
+    world.run(CONTROLLER, WEB)
+    assert world.revision == before
+    world.set_status(SETS, "web", readyReplicas=5)
+    world.run(CONTROLLER, WEB)
+    assert "conditions" not in status(world)
+    assert status(world)["readyReplicas"] == 1
 
 
 def test_a_set_at_rest_is_left_alone(world: World) -> None:
