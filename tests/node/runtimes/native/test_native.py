@@ -20,7 +20,12 @@ from pathlib import Path
 import pytest
 
 from moorage.aio.clock import SystemClock
+from moorage.aio.tasks import Tasks
 from moorage.node.images.store import ImageStore
+from moorage.node.network.dns import DnsServer
+from moorage.node.network.endpoints import fronts_for
+from moorage.node.network.names import Zone
+from moorage.node.network.services import ServiceProxy
 from moorage.node.runtimes.native.host import NativeHost
 from moorage.node.runtimes.native.identity import living_pid
 from moorage.node.runtimes.native.native import NativeRuntime
@@ -325,6 +330,32 @@ async def test_pods_of_two_nodes_reach_each_other(world: NativeWorld) -> None:
         f'for i in 1 2 3 4 5 6 7 8 9; do python3 -S -E -c "{fetch}" 2>/dev/null && break; sleep 0.1; done'
     )
     assert output == "200\n"
+    await second.close()
+
+
+async def test_a_pod_reaches_a_service_on_another_node_by_its_name(world: NativeWorld) -> None:
+    second = NativeRuntime(world.host, world.images, "node-2", 2, SystemClock())
+    await second.start()
+    served = await second.run_sandbox(sandbox(world, "uid-b"))
+    container = await second.create_container("uid-b", world.container("serves"))
+    await second.start_container("uid-b", container)
+    ports = [{"name": "http", "port": 80, "protocol": "TCP"}]
+    service = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"clusterIP": "10.96.0.77", "ports": ports}}
+    labels = {"kubernetes.io/service-name": "web"}
+    behind = {
+        "metadata": {"name": "web-1", "namespace": "shop", "labels": labels},
+        "ports": [{"name": "http", "port": 8080}],
+        "endpoints": [{"addresses": [served.ip], "conditions": {"ready": True}}],
+    }
+    async with Tasks("node-1") as tasks:
+        await DnsServer(world.runtime, tasks, Zone([service], [behind])).start()
+        await ServiceProxy(world.runtime, tasks).update(fronts_for([service], [behind]))
+        await world.runtime.run_sandbox(
+            sandbox(world, dns_servers=["10.96.0.10"], dns_searches=["shop.svc.cluster.local"], dns_options=["ndots:5"])
+        )
+        fetch = "import urllib.request as r; print(r.urlopen('http://web/', timeout=3).status)"
+        script = f'for i in 1 2 3 4 5 6 7 8 9; do python3 -S -E -c "{fetch}" 2>/dev/null && break; sleep 0.1; done'
+        assert await world.output(script) == "200\n"
     await second.close()
 
 
