@@ -51,5 +51,7 @@ class ControlPlane:
         from moorage.controllers.registry import controllers
 
         self.tasks.keep("events", self.recorder.run)
-        self.reconciler = Reconciler(self.client, self.informers, self.clock, self.tasks, self.recorder)
+        self.reconciler = Reconciler(
+            self.client, self.informers, self.clock, self.tasks, self.recorder, drivers=drivers
+        )
         await self.reconciler.start(controllers())

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 
-from moorage.cluster.bootstrap import LOCAL_PROVISIONER
 from moorage.cluster.config import CLUSTER_DOMAIN, ClusterConfig
 from moorage.cluster.control_plane import ControlPlane
 from moorage.cluster.machine import machine_for, simulated_machine
@@ -38,9 +37,9 @@ class Nodes:
         self._images: ImageStore | None = None
         self._agents: dict[str, Agent] = {}
         self.gateway = LocalGateway(self._agents, control.clock)
-        self.drivers: Mapping[str, Driver] = {
-            LOCAL_PROVISIONER: LocalDriver(LOCAL_PROVISIONER, config.directory / "volumes")
-        }
+        volumes = LocalDriver(config.directory / "volumes")
+        volumes.start()
+        self.drivers: Mapping[str, Driver] = {volumes.name: volumes}
 
     @property
     def images(self) -> ImageStore | None:
@@ -94,7 +93,7 @@ class Nodes:
         from moorage.node.runtimes.simulated import SimulatedRuntime
 
         ip = f"10.{128 + index // 65536}.{index // 256 % 256}.{index % 256}"
-        runtime = SimulatedRuntime(name, self._control.clock)
+        runtime = SimulatedRuntime(self._control.clock, index)
         settings = NodeSettings(
             simulated_machine(name, ip), self._directory / "files" / name, renew_seconds=SIMULATED_RENEW_SECONDS
         )

@@ -50,12 +50,11 @@ def run(config: ClusterConfig, report: Report) -> int:
 
 
 def _loop(main: Any) -> int:  # noqa: ANN401
-    try:
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):
         import uvloop
 
         factory = uvloop.new_event_loop
-    except ImportError:
-        factory = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         code: int = runner.run(main)
         return code

@@ -138,6 +138,11 @@ class SimulatedRuntime:
         """Return every sandbox with its containers."""
         return [one.state() for one in self._sandboxes.values()]
 
+    async def sandbox_state(self, uid: str) -> SandboxState | None:
+        """Return one sandbox with its containers, None if there is none."""
+        sandbox = self._sandboxes.get(uid)
+        return sandbox.state() if sandbox is not None else None
+
     async def run_sandbox(self, config: SandboxConfig) -> SandboxState:
         """Give the pod its address."""
         sandbox = self._sandboxes.get(config.uid)

@@ -139,12 +139,14 @@ def _mount_root(spec: Spec, pod: Spec) -> None:
 
 
 def _write_files(directory: str, files: Mapping[str, str]) -> None:
-    os.makedirs(directory, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o755)
     for name, text in files.items():
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{directory}/{name}")
-        with open(f"{directory}/{name}", "w", encoding="utf-8") as file:
-            file.write(text)
+        descriptor = os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+        os.write(descriptor, text.encode())
+        os.close(descriptor)
 
 
 def _mount_kernel(*, privileged: bool) -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from moorage.node.runtimes.native import cgroups, container, syscalls
@@ -44,27 +43,30 @@ _NEVER_STARTED = {
 }
 
 
-@dataclass(slots=True)
 class Attached:
     """Someone who reads a container's output through a pipe of their own."""
 
-    descriptor: int
-    stream: str
-    waiting: bytearray = field(default_factory=bytearray)
+    def __init__(self, descriptor: int, stream: str) -> None:
+        self.descriptor = descriptor
+        self.stream = stream
+        self.waiting = bytearray()
 
 
-@dataclass(slots=True)
 class Container:
-    """One attempt. `state` is what ContainerState shows; the rest is only here."""
+    """One attempt. `state` is what ContainerState shows; the rest is only here.
 
-    spec: Spec
-    state: dict[str, Any]
-    pid: int = 0
-    group: cgroups.Group = cgroups.NO_GROUP
-    log: Log | None = None
-    stdin: int = NO_STREAM
-    open_streams: set[int] = field(default_factory=set)
-    attached: list[Attached] = field(default_factory=list)
+    Plain classes: the dataclasses module would more than double what a zygote loads and every fork copies.
+    """
+
+    def __init__(self, spec: Spec, state: dict[str, Any]) -> None:
+        self.spec = spec
+        self.state = state
+        self.pid = 0
+        self.group = cgroups.NO_GROUP
+        self.log: Log | None = None
+        self.stdin = NO_STREAM
+        self.open_streams: set[int] = set()
+        self.attached: list[Attached] = []
 
     @property
     def is_running(self) -> bool:

@@ -6,7 +6,6 @@ our id as N; one that runs as root keeps it, with a filter that lets changes of 
 
 import contextlib
 import os
-import platform
 import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -139,7 +138,7 @@ def _become_alone(user: User, capabilities: int) -> None:
 
 def _pretend_changes_of_owner() -> None:
     """Let setuid, chown, mknod and the like return 0 without effect (the idea is Charliecloud's)."""
-    machine = _PRETENDED.get(platform.machine())
+    machine = _PRETENDED.get(os.uname().machine)
     if machine is None:
         return
     architecture, numbers = machine

@@ -138,6 +138,11 @@ class NativeRuntime:
         """Return every sandbox with its containers, also those a former agent started."""
         return [sandbox.state() for sandbox in self._sandboxes.values()]
 
+    async def sandbox_state(self, uid: str) -> SandboxState | None:
+        """Return one sandbox with its containers, None if there is none."""
+        sandbox = self._sandboxes.get(uid)
+        return sandbox.state() if sandbox is not None else None
+
     async def run_sandbox(self, config: SandboxConfig) -> SandboxState:
         """Make the pod's namespaces and its address (from the node's own when config.ip is "")."""
         sandbox = self._sandboxes.get(config.uid)

@@ -6,7 +6,6 @@ single-threaded Linux processes: `clone` skips what fork() does for threads.
 
 import ctypes
 import os
-import platform
 import struct
 
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
@@ -26,7 +25,7 @@ NUMBERS = {
 SIGCHLD = 17
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_numbers = NUMBERS.get(platform.machine(), {})
+_numbers = NUMBERS.get(os.uname().machine, {})
 _CAP_VERSION_3 = 0x20080522
 
 

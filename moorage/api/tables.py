@@ -1,0 +1,74 @@
+"""Objects as rows: the columns of each resource from data, the cells from its kind's rules.
+
+Resources without columns of their own show their name and when they were created, as upstream's fallback does.
+Source: pkg/printers/internalversion/printers.go, registry/rest/table.go (v1.37).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import orjson
+
+from moorage.api.kind_rules import rules_for
+from moorage.objects.ages import age_since
+from moorage.objects.facts import packaged
+from moorage.objects.kinds import Resource
+from moorage.objects.metadata import Object, metadata_of, name_of
+
+@cache
+def _columns() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = orjson.loads(packaged("tables.json"))
+    return found
+
+
+@cache
+def _descriptions() -> Mapping[str, Mapping[str, str]]:
+    found: Mapping[str, Mapping[str, str]] = orjson.loads(packaged("table-descriptions.json"))
+    return found
+
+
+class Tables:
+    """Columns and cells of every resource."""
+
+    def columns(self, resource: Resource, subresource: str) -> Sequence[Object]:
+        """Return the column definitions, as in the Table."""
+        texts = {} if subresource else _descriptions().get(f"{resource.api_version}/{resource.plural}", {})
+        common = _descriptions()["*"]
+        return [
+            {
+                "name": name,
+                "type": kind,
+                "format": form,
+                "description": texts.get(name) or common.get(name, ""),
+                "priority": priority,
+            }
+            for name, kind, form, priority in self._rows(resource, subresource)
+        ]
+
+    def cells(self, resource: Resource, subresource: str, obj: Object, now: datetime) -> Sequence[Any]:
+        """Return the cells of an object's row, in the order of the columns."""
+        age = age_since(metadata_of(obj).get("creationTimestamp"), now)
+        if subresource == "scale":
+            replicas = obj["spec"].get("replicas", 0), obj["status"].get("replicas", 0)
+            return [name_of(obj), *replicas, age]
+        rules = None if resource.custom else rules_for(resource.kind)
+        make = getattr(rules, "cells", None)
+        if make is not None:
+            cells: Sequence[Any] = make(obj, now)
+            return cells
+        if resource.custom:
+            return [name_of(obj), age]
+        return [name_of(obj), metadata_of(obj).get("creationTimestamp")]
+
+    def _rows(self, resource: Resource, subresource: str) -> Sequence[Sequence[Any]]:
+        table = _columns()
+        general = table["$"]
+        if subresource == "scale":
+            rows: Sequence[Sequence[Any]] = general["scaleSubresource"]
+        elif resource.custom:
+            rows = [["Name", "string", "name", 0], ["Age", "date", "", 0]]
+        else:
+            rows = table.get(f"{resource.api_version}/{resource.plural}", general["fallback"])
+        return rows
