@@ -26,12 +26,13 @@ from moorage.objects.validation import (
 Part = Mapping[str, Any]
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
+DEPRECATED = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 _SHOWN_MOST = 3
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
-    """Return every broken rule of Endpoints."""
-    del request
+    """Return every broken rule of Endpoints, and warn that the kind is deprecated."""
+    request.warn(DEPRECATED)
     causes: list[Cause] = []
     for index, subset in enumerate(obj.get("subsets") or ()):
         causes += _validate_subset(f"subsets[{index}]", subset)
@@ -79,12 +80,6 @@ def _validate_port(path: str, port: Part, *, needs_name: bool) -> list[Cause]:
     if (application := port.get("appProtocol")) is not None:
         causes += each_invalid(f"{path}.appProtocol", application, qualified_name_problems(application))
     return causes
-
-
-def warnings(obj: Object, old: Object | None) -> list[str]:
-    """Return what to warn about; that the kind is deprecated is said by the server for every request."""
-    del obj, old
-    return []
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

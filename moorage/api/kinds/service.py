@@ -1,0 +1,119 @@
+"""Services: stable addresses for pods.
+
+Source: pkg/registry/core/service, pkg/apis/core/validation ValidateService (v1.37).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.service_parts.allocation import allocate
+from moorage.api.kinds.service_parts.checks import validate_service, validate_service_update
+from moorage.api.kinds.service_parts.checks import validate_load_balancer_status
+from moorage.api.kinds.workload.cells import age_of
+from moorage.api.request import Draft, Request
+from moorage.objects.errors import Cause
+from moorage.objects.metadata import Object, name_of
+from moorage.objects.selector_rules import labels_text
+
+
+def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
+    """Give a well-formed service its addresses and ports, and an empty status."""
+    del request
+    draft["status"] = {"loadBalancer": {}}
+    spec = draft.setdefault("spec", {})
+    _mirror_addresses(spec)
+    if not validate_service(draft):
+        allocate(draft, None, lookup)
+
+
+def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
+    """Keep addresses and ports where the client left them out; allocate what a new type needs."""
+    del request
+    draft["status"] = old.get("status") or {"loadBalancer": {}}
+    spec, before = draft.setdefault("spec", {}), old.get("spec") or {}
+    _keep(spec, before)
+    _mirror_addresses(spec)
+    if not validate_service(draft) and not validate_service_update(draft, old):
+        allocate(draft, old, lookup)
+
+
+def _mirror_addresses(spec: Draft) -> None:
+    """Let `clusterIP` and the first of `clusterIPs` say the same where one of them is missing."""
+    if spec.get("clusterIP") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
+
+
+def _keep(spec: Draft, before: Mapping[str, Any]) -> None:
+    if spec.get("type") == "ExternalName" or before.get("type") == "ExternalName":
+        if spec.get("type") == "ExternalName":
+            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+                if spec.get(field) == before.get(field):
+                    spec.pop(field, None)
+        return
+    if not spec.get("clusterIP") and not spec.get("clusterIPs") and before.get("clusterIP"):
+        spec["clusterIP"], spec["clusterIPs"] = before["clusterIP"], list(before.get("clusterIPs") or ())
+    for field in ("ipFamilies", "ipFamilyPolicy"):
+        if not spec.get(field) and before.get(field):
+            spec[field] = before[field]
+    if spec.get("type") in {"NodePort", "LoadBalancer"}:
+        kept = {(each.get("protocol"), each.get("port")): each.get("nodePort") for each in before.get("ports") or ()}
+        for port in spec.get("ports") or ():
+            node_port = kept.get((port.get("protocol"), port.get("port")))
+            if not port.get("nodePort") and node_port:
+                port["nodePort"] = node_port
+
+
+def validate(obj: Object, request: Request) -> list[Cause]:
+    """Return every broken rule of a service."""
+    del request
+    return validate_service(obj)
+
+
+def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return what of a service may not change so."""
+    del request
+    return validate_service_update(obj, old)
+
+
+def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return what a status may not say."""
+    del old, request
+    return validate_load_balancer_status(obj)
+
+
+def cells(obj: Object, now: datetime) -> list[Any]:
+    """Return name, type, cluster IP, external IP, ports, age, selector."""
+    spec = obj.get("spec") or {}
+    return [
+        name_of(obj),
+        spec.get("type") or "",
+        spec.get("clusterIP") or "<none>",
+        _external(obj, spec),
+        _ports(spec.get("ports") or ()),
+        age_of(obj, now),
+        labels_text(spec.get("selector")),
+    ]
+
+
+def _ports(ports: Any) -> str:
+    shown = [
+        f"{each.get('port')}:{each['nodePort']}/{each.get('protocol')}"
+        if each.get("nodePort")
+        else f"{each.get('port')}/{each.get('protocol')}"
+        for each in ports
+    ]
+    return ",".join(shown) or "<none>"
+
+
+def _external(obj: Object, spec: Mapping[str, Any]) -> str:
+    kind = spec.get("type")
+    if kind == "ExternalName":
+        return spec.get("externalName") or ""
+    external = list(spec.get("externalIPs") or ())
+    if kind == "LoadBalancer":
+        ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+        found = [each.get("ip") or each.get("hostname") or "" for each in ingress]
+        return ",".join(dict.fromkeys([*found, *external])) or "<pending>"
+    return ",".join(external) or "<none>"
