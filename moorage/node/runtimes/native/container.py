@@ -124,10 +124,6 @@ def _become_container(spec: Spec, pod: Spec, doors: Doors) -> None:
 
 def _mount_root(spec: Spec, pod: Spec) -> None:
     directory = spec["directory"]
-    if spec["copied"]:  # no overlay here: the agent has made a copy
-        _write_files(directory + "/copy/etc", pod["files"])
-        syscalls.mount(directory + "/copy", pod["root"], None, MS_BIND)
-        return
     _write_files(directory + "/upper/etc", pod["files"])
     parent = os.path.dirname(spec["layers"][0])
     os.chdir(parent)  # mount options end at one page: many layers need short names

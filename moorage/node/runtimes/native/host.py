@@ -35,6 +35,11 @@ WHAT_TO_DO = (
     "Or choose the simulated runtime, which runs no processes."
 )
 
+NO_OVERLAY = (
+    "the native runtime needs overlay mounts, and the file system of {0} refuses them ({1}). What helps: a state "
+    "directory on ext4, xfs, btrfs or tmpfs rather than on an overlay of a container or on a network."
+)
+
 
 class NativeHost:
     """One a cluster. `start` may be repeated; nodes are made by `node` and live until `destroy`."""
@@ -63,6 +68,10 @@ class NativeHost:
                 self._channel = await self._start_zygote()
                 greeting = await self._channel.ask("describe")
             self.mode, self.cgroups = greeting["mode"], greeting["cgroups"]
+            if greeting["refusal"]:
+                raise RuntimeFailure(
+                    "OverlayUnavailable", NO_OVERLAY.format(self.directory, greeting["refusal"]), temporary=False
+                )
 
     def _check_directory(self) -> None:
         if sys.platform != "linux":

@@ -178,7 +178,6 @@ def spec_for(sandbox: Sandbox, identity: str, config: ContainerConfig, image: Im
         "image": config.image,
         "directory": container_directory(sandbox, config.name, config.attempt),
         "layers": list(reversed(image.layers)),
-        "copied": False,
         "argv": argv,
         "env": {**environment, **config.env},
         "cwd": config.working_dir or own.get("WorkingDir") or "/",

@@ -30,9 +30,11 @@ HUB = "172.30.255.254"
 class Zygote:
     """Answers one question after another; `serve` never returns."""
 
-    def __init__(self, listener: socket.socket, mode: str, hierarchy: cgroups.Hierarchy) -> None:
+    def __init__(self, listener: socket.socket, mode: str, hierarchy: cgroups.Hierarchy, refusal: str = "") -> None:
         self.listener = listener
         self.mode = mode
+        #: Why overlay cannot be mounted here, if so.
+        self.refusal = refusal
         self.hierarchy = hierarchy
         self.netlink = Netlink()
         self.selector = selectors.DefaultSelector()
@@ -97,7 +99,7 @@ class Zygote:
 
     def describe(self) -> Message:
         """Return what an agent must know of this place."""
-        return {"pid": os.getpid(), "mode": self.mode, "cgroups": self.hierarchy.kind}
+        return {"pid": os.getpid(), "mode": self.mode, "cgroups": self.hierarchy.kind, "refusal": self.refusal}
 
     def _fork(self, become: object) -> None:
         if os.fork():
@@ -193,6 +195,23 @@ def open_socket(message: Message, netlink: Netlink) -> int:
     return sock.detach()
 
 
+def try_overlay(directory: str, *, user_xattr: bool) -> str:
+    """Try to mount an overlay in this directory; returns why it cannot be, or "". Raises OSError when nothing can be made."""
+    tree.remove(directory)
+    for name in ("lower", "upper", "work", "root"):
+        os.makedirs(f"{directory}/{name}")
+    options = f"lowerdir={directory}/lower,upperdir={directory}/upper,workdir={directory}/work"
+    try:
+        syscalls.mount("overlay", f"{directory}/root", "overlay", 0, options + (",userxattr" if user_xattr else ""))
+    except OSError as error:
+        return error.strerror or str(error)
+    else:
+        syscalls.unmount(f"{directory}/root")
+    finally:
+        tree.remove(directory)
+    return ""
+
+
 def main(arguments: list[str]) -> None:
     """Become the cluster's host zygote.
 
@@ -204,6 +223,7 @@ def main(arguments: list[str]) -> None:
     if os.fork():
         os._exit(0)  # whoever started us need not wait for us
     os.setsid()
+    os.umask(0o022)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for codec in ("ascii", "latin-1"):
@@ -218,13 +238,14 @@ def main(arguments: list[str]) -> None:
             hub.add_address(LOOPBACK, HUB)
             forward()
         hub.close()
+        refusal = try_overlay(f"{directory}/probe", user_xattr=mode != "root")
     except OSError as error:
         Connection(listener.accept()[0]).send(
             {"id": 0, "reason": "NamespacesUnavailable", "error": f"{error.filename}: {error.strerror}"}
         )
         return
     write_identity(f"{directory}/host.pid", os.getpid())
-    Zygote(listener, mode, hierarchy).serve(Connection(listener.accept()[0]))
+    Zygote(listener, mode, hierarchy, refusal).serve(Connection(listener.accept()[0]))
 
 
 if __name__ == "__main__":

@@ -539,3 +539,28 @@ def may_be_run_by_anyone(python: str) -> bool:
     version = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     is_reachable = all(parent.stat().st_mode & 0o001 for parent in path.parents)
     return is_reachable and path.exists() and subprocess.run([python, "-c", version], check=False).returncode == 0
+
+
+async def test_a_directory_without_overlay_is_refused_with_advice(tmp_path: Path) -> None:
+    if not IS_ROOT:
+        pytest.skip("only root can mount something there first")
+    for name in ("lower", "upper", "work", "root"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    mounted = subprocess.run(["mount", "-t", "overlay", "-o", options, "x", str(tmp_path / "root")], check=False)
+    if mounted.returncode:
+        pytest.skip("no overlay can be mounted here at all")
+    host = NativeHost(tmp_path / "root/run")
+    try:
+        with pytest.raises(RuntimeFailure, match="What helps: a state directory on ext4") as refused:
+            await host.start()
+        assert refused.value.reason == "OverlayUnavailable"
+    finally:
+        await host.destroy()
+        subprocess.run(["umount", str(tmp_path / "root")], check=True)
+
+
+async def test_a_path_that_overlay_cannot_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFailure) as refused:
+        await NativeHost(tmp_path / "a:b").start()
+    assert refused.value.reason == "InvalidStateDirectory"
