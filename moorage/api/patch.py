@@ -17,7 +17,6 @@ from moorage.objects.errors import BadRequest, UnsupportedMediaType, not_found
 from moorage.objects.json_patch import json_patch
 from moorage.objects.merge_patch import merge_patch
 from moorage.objects.metadata import Object
-from moorage.objects.server_side_apply import apply as apply_fields
 from moorage.objects.strategic_merge import strategic_merge
 
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
@@ -76,6 +75,8 @@ def _fresh(obj: Any) -> Draft:  # noqa: ANN401
 
 async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry_run: bool) -> Answer:  # noqa: ANN401
     """Server-side apply: merge the applied fields into the object, or create it from them."""
+    from moorage.objects.server_side_apply import apply as apply_fields
+
     resource = kind.resource
     manager, force = manager_of(request), is_true(request.query.get("force"))
     if tools.storage.find(resource, request.namespace, request.name) is None:

@@ -22,7 +22,7 @@ from moorage.objects.errors import (
     invalid,
     not_found,
 )
-from moorage.objects.managed_fields import requested_managed_fields, track_update
+from moorage.objects.managed_fields import Tracking, requested_managed_fields, track_update
 from moorage.objects.metadata import Object, finalizers_of, format_time, is_terminating
 from moorage.objects.object_meta import validate_object_meta, validate_object_meta_update
 
@@ -70,7 +70,7 @@ async def prepared(
         metadata.pop(field, None)
     metadata.pop("resourceVersion", None)
     if managed is None:
-        managed = track_update(None, draft, _tracking(kind, request))
+        managed = track_update(None, draft, tracking_of(kind, request))
     metadata.pop("managedFields", None)
     await tools.admission.mutate(draft, None, request, tools.lookup)
     metadata = draft["metadata"]
@@ -213,7 +213,7 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
         managed = change.managed(old)
     else:
         live = {**old, "metadata": {**old["metadata"], "managedFields": requested_managed_fields(old, requested)}}
-        managed = track_update(live, draft, _tracking(kind, request))
+        managed = track_update(live, draft, tracking_of(kind, request))
     if request.subresource == "status":
         draft = {**old, "metadata": metadata, **({"status": draft["status"]} if "status" in draft else {})}
     await tools.admission.mutate(draft, old, request, tools.lookup)
@@ -324,16 +324,15 @@ def _may_go(kind: Kind, draft: Draft) -> bool:
     return kind.resource.id != "namespaces" or not (draft.get("spec") or {}).get("finalizers")
 
 
-@dataclass(frozen=True, slots=True)
-class Tracking:
-    """Who writes which part of an object, for managedFields."""
-
-    kind: Kind
-    manager: str
-    operation: str
-    subresource: str
-    time: str
-
-
-def _tracking(kind: Kind, request: Request) -> Any:  # noqa: ANN401
-    return Tracking(kind, manager_of(request), "Update", request.subresource, format_time(request.now))
+def tracking_of(kind: Kind, request: Request) -> Tracking:
+    """Return who writes what, for managedFields."""
+    resource = kind.resource
+    return Tracking(
+        type=kind.type,
+        api_version=resource.api_version,
+        kind=resource.kind,
+        manager=manager_of(request),
+        time=format_time(request.now),
+        subresource=request.subresource,
+        has_status="status" in resource.subresources or not resource.custom,
+    )

@@ -60,7 +60,7 @@ def _delete(name: str, directory: Path) -> None:
     from moorage.client.kubeconfig import remove_context
 
     volumes = directory / "volumes"
-    for volume in sorted(volumes.iterdir()) if volumes.is_dir() else ():
+    for volume in sorted(volumes.glob("[!.]*")):
         click.echo(f"Deleting volume {volume.name}")
     shutil.rmtree(directory)
     remove_context(kubeconfig_path(), ClusterConfig(name, directory).context)

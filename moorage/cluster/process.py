@@ -72,6 +72,7 @@ async def _serve(config: ClusterConfig, report: Report) -> int:
         await cluster.start(lambda text: report({"step": text}))
         gc.collect()
         gc.freeze()
+        log.info("cluster_ready name=%s", config.name)
         report({"ready": True})
         await ended.wait()
         log.info("stopping")

@@ -8,10 +8,11 @@ Source: discovery of v1.37.2, see scripts/extract-facts.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import orjson
+
+from moorage.objects.facts import packaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,7 @@ class Resource:
 
 @cache
 def _table() -> dict[str, Any]:
-    data = resources.files("moorage.objects").joinpath("data/resources.json").read_bytes()
-    table: dict[str, Any] = orjson.loads(data)
+    table: dict[str, Any] = orjson.loads(packaged("resources.json"))
     return table
 
 
