@@ -18,7 +18,23 @@ if TYPE_CHECKING:
 REGISTRY = "moorage.local"
 REFERENCE = f"{REGISTRY}/host:latest"
 
-DIRECTORIES = ("bin", "dev", "etc", "home", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr", "var", "var/tmp")
+DIRECTORIES = (
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "srv",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+    "var/tmp",
+)
 #: Directories that are links into /usr on today's distributions; where they are not, they are shown as they are.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 #: What programs in /usr look for outside of it.

@@ -148,6 +148,7 @@ class NativeRuntime:
         sandbox = self._sandboxes.get(config.uid)
         if sandbox is not None and sandbox.channel is not None:
             return sandbox.state()
+        sandboxes.check_sandbox(config)
         zygote = await self._node()
         ip = "" if config.host_network else config.ip or self.addresses.take(config.uid)
         self.addresses.adopt(config.uid, ip)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from moorage.node.images.store import Image
 from moorage.node.runtimes.native.credentials import capability_mask
-from moorage.node.runtimes.runtime import ContainerConfig, ContainerState, SandboxConfig, SandboxState
+from moorage.node.runtimes.runtime import ContainerConfig, ContainerState, RuntimeFailure, SandboxConfig, SandboxState
 
 if TYPE_CHECKING:
     import asyncio
@@ -121,6 +122,23 @@ def signal_number(name: str) -> int:
     base, _, offset = plain.partition("+")
     number = getattr(signal.Signals, f"SIG{base}", signal.SIGTERM)
     return int(number) + (int(offset) if offset.isdigit() else 0)
+
+
+#: Sysctls that belong to a pod's own namespaces; any other one would change the whole machine.
+_POD_SYSCTL = re.compile(r"(net\.(?:[\w-]+\.)*[\w-]+)|kernel\.(?:shm[a-z_]+|msg[a-z_]+|sem)|fs\.mqueue\.[a-z_]+")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_sandbox(config: SandboxConfig) -> None:
+    """Refuse what would reach beyond the pod. Raises RuntimeFailure("SysctlForbidden", "InvalidSandboxConfig")."""
+    if not _PLAIN_NAME.fullmatch(config.uid):
+        raise RuntimeFailure(
+            "InvalidSandboxConfig", f"the pod's uid {config.uid!r} cannot name a file", temporary=False
+        )
+    for name in config.sysctls:
+        allowed = _POD_SYSCTL.fullmatch(name)
+        if allowed is None or (config.host_network and allowed[1]):
+            raise RuntimeFailure("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed in pod', temporary=False)
 
 
 def pod_for(config: SandboxConfig, ip: str, directory: str) -> dict[str, Any]:

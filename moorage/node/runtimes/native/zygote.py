@@ -13,6 +13,7 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 if __name__ == "__main__":  # started as a file: its folder must not shadow the standard library
     sys.path[:] = [*sys.path[1:], __file__.rsplit("/", 5)[0]]
@@ -71,10 +72,15 @@ class Zygote:
 
     def _answer(self, connection: Connection, message: Message, descriptors: list[int]) -> None:
         give: list[int] = []
+        if message["do"] == "remove_tree":
+            self._fork(lambda: self._remove_tree(connection, message), connection)
+            return
         try:
             answer, give = self._do(message, descriptors)
         except OSError as error:
             answer = {"reason": "RuntimeError", "error": f"{error.filename or message['do']}: {error.strerror}"}
+        except (KeyError, ValueError, TypeError) as error:  # a question of another version of the agent
+            answer = {"reason": "RuntimeError", "error": f"{message.get('do')}: {type(error).__name__}: {error}"}
         connection.send({"id": message["id"], **answer}, give)
         for descriptor in [*descriptors, *give]:
             os.close(descriptor)
@@ -87,8 +93,6 @@ class Zygote:
                 self._fork(lambda: self._become_shim(message, descriptors))
             case "socket":
                 return {}, [open_socket(message, self.netlink)]
-            case "remove_tree":
-                tree.remove(message["path"])
             case "namespaces":
                 return {}, [os.dup(one) for one in self.namespaces]
             case "describe":
@@ -101,18 +105,28 @@ class Zygote:
         """Return what an agent must know of this place."""
         return {"pid": os.getpid(), "mode": self.mode, "cgroups": self.hierarchy.kind, "refusal": self.refusal}
 
-    def _fork(self, become: object) -> None:
+    def _fork(self, become: Callable[[], None], asker: Connection | None = None) -> None:
         if os.fork():
             return
         try:
             os.setsid()
             self.listener.close()
             for connection in self.connections:
-                connection.socket.close()
+                if connection is not asker:
+                    connection.socket.close()
             self.selector.close()
-            become()  # type: ignore[operator]
+            become()
         finally:
             os._exit(1)
+
+    def _remove_tree(self, connection: Connection, message: Message) -> None:
+        """Remove files in a process of its own, which answers: there may be many."""
+        answer = {}
+        try:
+            tree.remove(message["path"])
+        except OSError as error:
+            answer = {"reason": "RuntimeError", "error": f"removing {error.filename}: {error.strerror}"}
+        connection.send({"id": message["id"], **answer})
 
     def _become_shim(self, message: Message, descriptors: list[int]) -> None:
         first = Connection(socket.socket(fileno=descriptors[0]))

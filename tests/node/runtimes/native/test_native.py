@@ -222,6 +222,23 @@ async def test_an_unknown_capability_is_refused_at_creation(world: NativeWorld) 
         await world.runtime.create_container("uid-a", world.container("runs", capabilities_add=["FLY"]))
 
 
+async def test_a_privileged_container_has_everything(world: NativeWorld) -> None:
+    output = await world.output("mount -t tmpfs x /mnt && echo mounted; ls /dev/ | wc -l", privileged=True)
+    mounted, devices = output.split()
+    assert mounted == "mounted"
+    assert int(devices) > 10
+
+
+async def test_sysctls_of_the_pod_are_set_and_those_of_the_machine_refused(world: NativeWorld) -> None:
+    await world.runtime.run_sandbox(sandbox(world, sysctls={"net.ipv4.ip_local_port_range": "5000 6000"}))
+    assert (await world.output("cat /proc/sys/net/ipv4/ip_local_port_range")).split() == ["5000", "6000"]
+    for name in ("vm.swappiness", "kernel.panic", "net/../vm.x", "net...vm.swappiness"):
+        with pytest.raises(RuntimeFailure, match="forbidden sysctl"):
+            await world.runtime.run_sandbox(sandbox(world, "uid-b", sysctls={name: "1"}))
+    with pytest.raises(RuntimeFailure, match="cannot name a file"):
+        await world.runtime.run_sandbox(sandbox(world, "../uid"))
+
+
 async def test_no_new_privileges_is_set(world: NativeWorld) -> None:
     assert await world.output("grep NoNewPrivs /proc/self/status", no_new_privileges=True) == "NoNewPrivs:\t1\n"
 
