@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.endpoints import PROTOCOLS
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
 from moorage.objects.addresses import ip_problems, is_ipv6, validate_endpoint_ip
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object, name_of
+from moorage.objects.metadata import Object, generation_of, labels_of, name_of
 from moorage.objects.validation import (
     dns1123_label_problems,
     dns1123_subdomain_problems,
@@ -35,9 +36,16 @@ ADDRESSES_MOST, PORTS_MOST, ENDPOINTS_MOST, ZONES_MOST = 100, 20000, 1000, 8
 _SHOWN_MOST = 3
 
 
+def default(draft: dict[str, Any]) -> None:
+    """Drop the topology that a newer field replaced."""
+    for endpoint in draft.get("endpoints") or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of an EndpointSlice."""
-    del request
+    if obj.get("addressType") == "FQDN":
+        request.warn("spec.addressType: FQDN endpoints are deprecated")
     family = obj.get("addressType") or ""
     causes: list[Cause] = []
     if not family:
@@ -123,6 +131,13 @@ def _validate_ports(ports: list[Part]) -> list[Cause]:
         if (application := port.get("appProtocol")) is not None:
             causes += each_invalid(f"{path}.appProtocol", application, qualified_name_problems(application))
     return causes
+
+
+def prepare_update(draft: dict[str, Any], old: Object, request: Request, lookup: Lookup) -> None:
+    """Labels count as a change of the desired state here."""
+    del request, lookup
+    if labels_of(draft) != labels_of(old):
+        draft["metadata"]["generation"] = generation_of(old) + 1
 
 
 def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:

@@ -13,6 +13,13 @@ from moorage.objects.metadata import Object, name_of
 from moorage.objects.validation import invalid, not_negative
 
 
+def default(draft: dict[str, Any]) -> None:
+    """Drop what belongs to coordinated leader election, which is behind a feature gate that is off."""
+    spec = draft.get("spec") or {}
+    for field in ("strategy", "preferredHolder"):
+        spec.pop(field, None)
+
+
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a Lease."""
     del request

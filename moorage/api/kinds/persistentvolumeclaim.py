@@ -15,7 +15,7 @@ from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
 from moorage.objects.internal_form import difference_text, internal_form
 from moorage.objects.metadata import Object, annotations_of, is_terminating, name_of
-from moorage.objects.quantity import parse_quantity
+from moorage.objects.quantity import NANO, parse_quantity
 from moorage.objects.validation import forbidden, invalid, not_supported
 
 Part = Mapping[str, Any]
@@ -47,13 +47,25 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
 
 
 def _align_sources(spec: Draft) -> None:
+    """Drop what is neither a claim nor a snapshot from the old field; then let both fields say the same."""
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source and not _is_claim_or_snapshot(source):
+        spec.pop("dataSource")
+        source = None
+    if reference and reference.get("namespace"):
+        # Sources in other namespaces are behind a feature gate that is off.
+        spec.pop("dataSourceRef")
+        return
     if source and not reference:
         spec["dataSourceRef"] = dict(source)
-    elif reference and not source and not reference.get("namespace"):
-        group, kind = reference.get("apiGroup") or "", reference.get("kind")
-        if (group, kind) in {("", "PersistentVolumeClaim"), _SNAPSHOT}:
-            spec["dataSource"] = {key: value for key, value in reference.items() if key != "namespace"}
+    elif reference and not source:
+        spec["dataSource"] = {"apiGroup": None, **{key: value for key, value in reference.items() if key != "namespace"}}
+
+
+def _is_claim_or_snapshot(source: Part) -> bool:
+    if not source.get("name"):
+        return False
+    return (source.get("apiGroup") or "", source.get("kind")) in {("", "PersistentVolumeClaim"), _SNAPSHOT}
 
 
 def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
@@ -90,6 +102,8 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     if text := difference_text(before, after):
         causes.append(forbidden("spec", _ONLY + text))
     causes += _validate_size(new_spec, old_spec, old) if is_bound else []
+    if new_spec.get("volumeMode") != old_spec.get("volumeMode"):
+        causes.append(invalid("volumeMode", new_spec.get("volumeMode"), "field is immutable"))
     key = f"metadata.annotations.{CLASS_ANNOTATION}"
     old_class, new_class = annotations_of(old).get(CLASS_ANNOTATION), annotations_of(obj).get(CLASS_ANNOTATION)
     if old_class != new_class:
@@ -142,6 +156,23 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 def modes_text(modes: list[str] | None) -> str:
     """Return access modes as tables show them: `RWO,ROX`, in upstream's order."""
     return ",".join(short for mode, short in MODES.items() if mode in (modes or ()))
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about."""
+    del old
+    texts = []
+    for key in (CLASS_ANNOTATION, "volume.alpha.kubernetes.io/storage-class"):
+        if key in annotations_of(obj):
+            text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+            texts.append(f"metadata.annotations[{key}]: {text}")
+    resources = (obj.get("spec") or {}).get("resources") or {}
+    for kind in ("requests", "limits"):
+        text = (resources.get(kind) or {}).get("storage")
+        if text and parse_quantity(text).nanos % NANO:
+            place = f"spec.resources.{kind}[storage]"
+            texts.append(f'{place}: fractional byte value "{text}" is invalid, must be an integer')
+    return texts
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

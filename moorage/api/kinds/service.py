@@ -14,7 +14,7 @@ from moorage.api.kinds.service_parts.checks import validate_load_balancer_status
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object, name_of
+from moorage.objects.metadata import Object, annotations_of, name_of
 from moorage.objects.selector_rules import labels_text
 
 
@@ -31,7 +31,8 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
 def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
     """Keep addresses and ports where the client left them out; allocate what a new type needs."""
     del request
-    draft["status"] = old.get("status") or {"loadBalancer": {}}
+    is_balanced = (draft.get("spec") or {}).get("type") == "LoadBalancer"
+    draft["status"] = (old.get("status") if is_balanced else None) or {"loadBalancer": {}}
     spec, before = draft.setdefault("spec", {}), old.get("spec") or {}
     _keep(spec, before)
     _mirror_addresses(spec)
@@ -46,23 +47,51 @@ def _mirror_addresses(spec: Draft) -> None:
 
 
 def _keep(spec: Draft, before: Mapping[str, Any]) -> None:
-    if spec.get("type") == "ExternalName" or before.get("type") == "ExternalName":
-        if spec.get("type") == "ExternalName":
-            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
-                if spec.get(field) == before.get(field):
-                    spec.pop(field, None)
+    """Drop what the new type does not have and the client did not touch; keep what was allocated."""
+    kind, was = spec.get("type"), before.get("type")
+    if kind == "ExternalName":
+        _drop_unchanged(spec, before, ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"))
+        return
+    if was == "ExternalName":
         return
     if not spec.get("clusterIP") and not spec.get("clusterIPs") and before.get("clusterIP"):
         spec["clusterIP"], spec["clusterIPs"] = before["clusterIP"], list(before.get("clusterIPs") or ())
+    elif not spec.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
+        spec["clusterIP"] = before.get("clusterIP") or ""
+    elif spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
     for field in ("ipFamilies", "ipFamilyPolicy"):
         if not spec.get(field) and before.get(field):
             spec[field] = before[field]
-    if spec.get("type") in {"NodePort", "LoadBalancer"}:
-        kept = {(each.get("protocol"), each.get("port")): each.get("nodePort") for each in before.get("ports") or ()}
+    if kind != "LoadBalancer" and was == "LoadBalancer":
+        _drop_unchanged(spec, before, ("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"))
+    if kind == "ClusterIP" and was in {"NodePort", "LoadBalancer"}:
+        if not spec.get("externalIPs"):
+            _drop_unchanged(spec, before, ("externalTrafficPolicy",))
+        _drop_node_ports(spec, before)
+    if kind in {"NodePort", "LoadBalancer"}:
+        _keep_node_ports(spec, before)
+
+
+def _drop_unchanged(spec: Draft, before: Mapping[str, Any], fields: tuple[str, ...]) -> None:
+    for field in fields:
+        if spec.get(field) == before.get(field):
+            spec.pop(field, None)
+
+
+def _drop_node_ports(spec: Draft, before: Mapping[str, Any]) -> None:
+    old = {each.get("nodePort") for each in before.get("ports") or ()}
+    if all(each.get("nodePort") in old for each in spec.get("ports") or ()):
         for port in spec.get("ports") or ():
-            node_port = kept.get((port.get("protocol"), port.get("port")))
-            if not port.get("nodePort") and node_port:
-                port["nodePort"] = node_port
+            port.pop("nodePort", None)
+
+
+def _keep_node_ports(spec: Draft, before: Mapping[str, Any]) -> None:
+    kept = {(each.get("protocol"), each.get("port")): each.get("nodePort") for each in before.get("ports") or ()}
+    for port in spec.get("ports") or ():
+        node_port = kept.get((port.get("protocol"), port.get("port")))
+        if not port.get("nodePort") and node_port:
+            port["nodePort"] = node_port
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
@@ -81,6 +110,24 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what a status may not say."""
     del old, request
     return validate_load_balancer_status(obj)
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about."""
+    del old
+    spec = obj.get("spec") or {}
+    texts = []
+    key = "service.kubernetes.io/topology-aware-hints"
+    if key in annotations_of(obj):
+        use = "service.kubernetes.io/topology-mode"
+        texts.append(f"annotation {key} is deprecated, please use {use} instead")
+    if spec.get("clusterIP") == "None" and spec.get("sessionAffinity") == "ClientIP":
+        texts.append("spec.SessionAffinity is ignored for headless services")
+    if spec.get("externalIPs"):
+        texts.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    if spec.get("trafficDistribution") == "PreferClose":
+        texts.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return texts
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

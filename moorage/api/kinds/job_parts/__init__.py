@@ -1,0 +1,1 @@
+"""The rules of jobs by concept: specification, policies, status. Shared by Job and CronJob."""
