@@ -82,6 +82,38 @@ def _urls(value: object) -> list[str]:
     return [url.rstrip("/") for url in urls]
 
 
+def docker_credentials(config: bytes) -> dict[str, tuple[str, str]]:
+    """Return registry → (user, password) of a Docker `config.json` or a `.dockerconfigjson` Secret.
+
+    Entries that cannot be read are left out, as kubelet does.
+    """
+    try:
+        entries = json.loads(config)["auths"].items()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    found = {}
+    for server, entry in entries:
+        host = re.sub(r"^https?://", "", server).split("/")[0]
+        known = _login_of(entry)
+        if known is not None:
+            found[DEFAULT_REGISTRY if host in ("index.docker.io", "registry-1.docker.io") else host] = known
+    return found
+
+
+def _login_of(entry: object) -> tuple[str, str] | None:
+    if not isinstance(entry, Mapping):
+        return None
+    user, password = entry.get("username"), entry.get("password")
+    if isinstance(entry.get("auth"), str):
+        try:
+            user, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except ValueError:
+            return None
+        if not colon:
+            return None
+    return (user, password) if isinstance(user, str) and isinstance(password, str) else None
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether the host (with or without a port) is this machine."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host

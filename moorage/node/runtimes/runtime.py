@@ -182,8 +182,11 @@ class Runtime(Protocol):
     async def image_status(self, reference: str) -> ImageStatus | None:
         """Return the image if it is here."""
 
-    async def pull_image(self, reference: str) -> ImageStatus:
-        """Fetch the image. Raises RuntimeFailure("ErrImagePull", "InvalidImageName", "RegistryUnavailable", …)."""
+    async def pull_image(self, reference: str, credentials: Mapping[str, tuple[str, str]] | None = None) -> ImageStatus:
+        """Fetch the image. credentials: registry → (user, password), from the pod's imagePullSecrets.
+
+        Raises RuntimeFailure("ErrImagePull", "InvalidImageName", "RegistryUnavailable", …).
+        """
 
     async def list_images(self) -> Sequence[ImageStatus]:
         """Return every image that is here."""

@@ -283,7 +283,11 @@ class SimulatedRuntime:
             self._images[str(parsed)] = _image(parsed)
         return self._images.get(str(parsed))
 
-    async def pull_image(self, reference: str) -> ImageStatus:
+    async def pull_image(
+        self,
+        reference: str,
+        credentials: Mapping[str, tuple[str, str]] | None = None,
+    ) -> ImageStatus:
         """Be here after pull_seconds. Raises RuntimeFailure(pull_failure)."""
         parsed = parse_reference(reference)
         behaviour = self.behaviour_of(reference)

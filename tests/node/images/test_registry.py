@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from moorage.node.images.registry import Registries, endpoints_for, is_loopback, read_registries
+from moorage.node.images.registry import (
+    Registries,
+    docker_credentials,
+    endpoints_for,
+    is_loopback,
+    read_registries,
+)
 from moorage.node.images.store import ImageStore
 from moorage.node.runtimes.runtime import RuntimeFailure
 from tests.node.images.made import MadeImage, Registry, digest, layer, serving
@@ -138,3 +144,19 @@ def test_the_configuration_file_is_read_and_checked(tmp_path: Path) -> None:
 def test_loopback_is_told_apart() -> None:
     assert all(is_loopback(host) for host in ("localhost", "localhost:5000", "127.0.0.1:1", "[::1]:5000", "[::1]"))
     assert not any(is_loopback(host) for host in ("example.com", "10.0.0.1:80", "127.0.0.1.example.com"))
+
+
+def test_logins_of_docker_are_read_and_others_left_out() -> None:
+    packed = base64.b64encode(b"user:se:cret").decode()
+    auths = {
+        "https://index.docker.io/v1/": {"auth": packed},
+        "registry.example:5000": {"username": "a", "password": "b"},
+        "bad.example": {"auth": "!"},
+        "odd.example": 7,
+    }
+    assert docker_credentials(json.dumps({"auths": auths}).encode()) == {
+        "docker.io": ("user", "se:cret"),
+        "registry.example:5000": ("a", "b"),
+    }
+    for nothing in (b"", b"[]", b"{}", b'{"auths": []}'):
+        assert docker_credentials(nothing) == {}

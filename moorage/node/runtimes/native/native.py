@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from moorage import __version__
@@ -399,9 +399,9 @@ class NativeRuntime:
         image = self.images.resolve(reference)
         return image.status() if image else None
 
-    async def pull_image(self, reference: str) -> ImageStatus:
+    async def pull_image(self, reference: str, credentials: Mapping[str, tuple[str, str]] | None = None) -> ImageStatus:
         """Fetch the image. Raises RuntimeFailure("ErrImagePull", "InvalidImageName", "RegistryUnavailable", …)."""
-        return (await self.images.pull(reference)).status()
+        return (await self.images.pull(reference, credentials)).status()
 
     async def list_images(self) -> Sequence[ImageStatus]:
         """Return every image that is here."""

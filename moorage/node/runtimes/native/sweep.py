@@ -27,10 +27,10 @@ def sweep(state_directory: Path) -> list[str]:
     return ended
 
 
-def end_nodes(directory: Path) -> list[str]:
-    """End every pod's shim and every node's zygote, and wait until they are gone."""
-    ended = _end(_written(directory, "nodes/*/sandboxes/*/shim.pid"))
-    return ended + _end(_written(directory, "nodes/*/zygote.pid"))
+def end_nodes(directory: Path, name: str = "*") -> list[str]:
+    """End every pod's shim and every node's zygote (or one node's), and wait until they are gone."""
+    ended = _end(_written(directory, f"nodes/{name}/sandboxes/*/shim.pid"))
+    return ended + _end(_written(directory, f"nodes/{name}/zygote.pid"))
 
 
 def _written(directory: Path, pattern: str) -> list[int]:

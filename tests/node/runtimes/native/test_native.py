@@ -426,6 +426,18 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+async def test_a_node_that_lost_power_comes_back_with_its_pods_ended(world: NativeWorld) -> None:
+    container = await started(world, "stubborn")
+    await world.runtime.close()
+    await world.host.end_node("node-1")
+    await world.restart()
+    (listed,) = await world.runtime.list_sandboxes()
+    assert not listed.ready
+    assert (await state_of(world, container)).exit_code == 137
+    await world.runtime.remove_sandbox("uid-a")
+    assert await started(world) == container
+
+
 async def test_killed_zygotes_leave_pods_running_and_are_replaced(world: NativeWorld) -> None:
     served = await started(world, "serves")
     for name in ("nodes/node-1/zygote.pid", "host.pid"):
