@@ -48,15 +48,13 @@ def cidr_problems(text: str) -> tuple[str, ...]:
         return (CIDR_TEXT,)
     if int(length) > (128 if ":" in address else 32):
         return (CIDR_TEXT,)
-    found = list(problems)
-    if len(length) > 1 and length[0] == "0":
-        found.append("must not have leading 0s in prefix length")
+    if (problems and "leading" in problems[0]) or (len(length) > 1 and length[0] == "0"):
+        return ("must not have leading 0s in IP or prefix length",)
     if not problems:
-        network = ipaddress.ip_network(f"{address}/{int(length)}", strict=False)
-        if str(network.network_address) != str(ipaddress.ip_address(address)):
-            wanted = f'"{network.network_address}/{int(length)}" or "{address}/{network.max_prefixlen}"'
-            found.append(f"must not have bits set beyond the prefix length, try {wanted}")
-    return tuple(found)
+        network = ipaddress.ip_network(f"{address}/{length}", strict=False)
+        if network.network_address != ipaddress.ip_address(address):
+            return ("must not have bits set beyond the prefix length",)
+    return problems
 
 
 def validate_ip(path: str, text: str) -> list[Cause]:

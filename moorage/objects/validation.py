@@ -147,6 +147,12 @@ _SUBDOMAIN_TEXT = _example(
     _SUBDOMAIN,
     "example.com",
 )
+_CASELESS_TEXT = _example(
+    "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an "
+    "alphanumeric character",
+    _SUBDOMAIN,
+    "Example.com",
+)
 _UNDERSCORED_TEXT = _example(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start "
     "and end with an alphanumeric character",
@@ -405,6 +411,13 @@ def validate_dns_label(path: str, text: str) -> list[Cause]:
 def validate_dns_subdomain(path: str, text: str) -> list[Cause]:
     """Return the causes of a text that is no DNS subdomain."""
     return each_invalid(path, text, dns1123_subdomain_problems(text))
+
+
+def validate_caseless_subdomain(path: str, text: str) -> list[Cause]:
+    """Return the causes of a text that is no DNS subdomain whatever its letters' case: names of volume drivers."""
+    if len(text.encode()) > 253:
+        return [invalid(path, text, "must be no more than 253 bytes")]
+    return [] if _subdomain(text.lower()) else [invalid(path, text, _CASELESS_TEXT)]
 
 
 def validate_fully_qualified_name(path: str, text: str) -> list[Cause]:

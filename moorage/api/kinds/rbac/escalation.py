@@ -64,7 +64,7 @@ def check_binding(obj: Object, old: Object | None, request: Request, lookup: Loo
 
 
 def _rbac(lookup: Lookup) -> Rbac:
-    return Rbac(cast(Revisions, lookup))
+    return Rbac(cast("Revisions", lookup))
 
 
 def _may(rbac: Rbac, request: Request, verb: str, plural: str, name: str) -> bool:
