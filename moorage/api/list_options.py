@@ -12,6 +12,9 @@ import orjson
 
 from moorage.objects.errors import BadRequest, Cause, PlainError, StatusError, invalid
 
+#: The longest name of a field manager. Source: metav1 validation FieldManagerMaxLength.
+MANAGER_BYTES_MOST = 128
+
 _FORBIDDEN = "FieldValueForbidden"
 _NOT_SUPPORTED = "FieldValueNotSupported"
 
@@ -94,14 +97,42 @@ def _match_forbidden(text: str) -> Cause:
     return Cause(_FORBIDDEN, f"Forbidden: {text}", "resourceVersionMatch")
 
 
+def check_write_options(query: Mapping[str, str], kind: str) -> bool:
+    """Refuse options of a write that make no sense; `kind` names them ("CreateOptions"). Tells whether it is a dry run."""
+    causes: list[Cause] = []
+    dry_run = query.get("dryRun")
+    values = None if dry_run is None else dry_run.split(",")
+    if values is not None and any(value != "All" for value in values):
+        causes.append(_bad_dry_run(values))
+    manager = query.get("fieldManager", "")
+    if len(manager.encode()) > MANAGER_BYTES_MOST:
+        text = f"Too long: may not be more than {MANAGER_BYTES_MOST} bytes"
+        causes.append(Cause("FieldValueTooLong", text, "fieldManager"))
+    for position, each in enumerate(manager):
+        if not each.isprintable():
+            text = f"invalid character U+{ord(each):04X} (at position {position})"
+            shown = orjson.dumps(manager).decode()
+            causes.append(Cause("FieldValueInvalid", f"Invalid value: {shown}: {text}", "fieldManager"))
+    validation = query.get("fieldValidation", "")
+    if validation not in ("", "Ignore", "Strict", "Warn"):
+        allowed = 'supported values: "", "Ignore", "Strict", "Warn"'
+        causes.append(Cause(_NOT_SUPPORTED, f'Unsupported value: "{validation}": {allowed}', "fieldValidation"))
+    if causes:
+        raise invalid(kind, "meta.k8s.io", "", causes)
+    return bool(values)
+
+
+def _bad_dry_run(values: Sequence[str]) -> Cause:
+    shown = orjson.dumps(list(values)).decode()
+    return Cause(_NOT_SUPPORTED, f'Unsupported value: {shown}: supported values: "All"', "dryRun")
+
+
 def check_dry_run(values: Sequence[str] | None, kind: str) -> bool:
     """Tell whether this is a dry run; `kind` names the options ("CreateOptions"). Raises Invalid."""
     if values is None:
         return False
     if any(value != "All" for value in values):
-        shown = orjson.dumps(list(values)).decode()
-        cause = Cause(_NOT_SUPPORTED, f'Unsupported value: {shown}: supported values: "All"', "dryRun")
-        raise invalid(kind, "meta.k8s.io", "", [cause])
+        raise invalid(kind, "meta.k8s.io", "", [_bad_dry_run(values)])
     return bool(values)
 
 

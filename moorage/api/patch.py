@@ -10,10 +10,11 @@ import orjson
 
 from moorage.api.answers import Answer
 from moorage.api.list_options import is_true
-from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of
+from moorage.api.pipeline import Kind, Tools, Unreadable, decoded, is_dry_run, kind_of, manager_of
 from moorage.api.request import Draft, Request
 from moorage.api.write import Change, apply_change
-from moorage.objects.errors import BadRequest, UnsupportedMediaType, not_found
+from moorage.objects.errors import BadRequest, Cause, UnsupportedMediaType, invalid, not_found
+from moorage.objects.go_values import go_text
 from moorage.objects.json_patch import json_patch
 from moorage.objects.merge_patch import merge_patch
 from moorage.objects.metadata import Object
@@ -29,12 +30,31 @@ async def patch(tools: Tools, request: Request, body: Any, content_type: str) ->
     dry_run = is_dry_run(request, "PatchOptions")
     if content_type == APPLY:
         return await _applied(tools, kind, request, body, dry_run=dry_run)
+    check_options(request)
     make = _maker(kind, body, content_type)
     if tools.storage.find(resource, request.namespace, request.name) is None:
         raise not_found(resource.plural, resource.group, request.name)
     return await apply_change(
-        tools, request, Change(lambda old: decoded(kind, request, make(old)), patched=True), dry_run=dry_run
+        tools, request, Change(lambda old: _patched(kind, request, make(old), body), patched=True), dry_run=dry_run
     )
+
+
+def _patched(kind: Kind, request: Request, draft: Draft, body: Any) -> Draft:  # noqa: ANN401
+    """Return the patched object as its type holds it. Raises Invalid: the fault is the patch's."""
+    try:
+        return decoded(kind, request, draft)
+    except Unreadable as error:
+        text = f'Invalid value: "{go_text(body)}": {error.why}'
+        raise invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")]) from error
+
+
+def check_options(request: Request) -> None:
+    """Refuse options that no patch of this kind takes. Raises Invalid."""
+    causes = []
+    if "force" in request.query:
+        causes.append(Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"))
+    if causes:
+        raise invalid("PatchOptions", "meta.k8s.io", "", causes)
 
 
 def _maker(kind: Kind, body: Any, content_type: str) -> Callable[[Object], Draft]:  # noqa: ANN401

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 
 from moorage.aio.entropy import Entropy
 from moorage.api.kind_rules import Lookup, rules_for
-from moorage.api.list_options import check_dry_run
+from moorage.api.list_options import check_write_options
 from moorage.api.request import Draft, Request
 from moorage.api.resources import Resources
 from moorage.api.storage import Storage
 from moorage.objects.decoding import decode_object
 from moorage.objects.defaults import apply_defaults
 from moorage.objects.errors import BadRequest, Cause, invalid
-from moorage.objects.kinds import Resource
+from moorage.objects.kinds import Resource, group_versions, resource_of_kind
 from moorage.objects.metadata import Object
 from moorage.objects.schema import Type, type_of
 
@@ -34,6 +34,56 @@ WITH_GENERATION = frozenset(
     "Ingress IngressClass NetworkPolicy PodDisruptionBudget DeviceClass DeviceTaintRule ResourceSlice PriorityClass "
     "Pod PodTemplate ReplicationController".split()
 )
+
+
+#: Versions that upstream's scheme knows but does not serve: a body in one of them is of another version, not unknown.
+KNOWN_VERSIONS = frozenset(
+    {
+        "admissionregistration.k8s.io/v1alpha1",
+        "admissionregistration.k8s.io/v1beta1",
+        "apps/v1beta1",
+        "apps/v1beta2",
+        "authentication.k8s.io/v1alpha1",
+        "authentication.k8s.io/v1beta1",
+        "authorization.k8s.io/v1beta1",
+        "autoscaling/v2beta1",
+        "autoscaling/v2beta2",
+        "batch/v1beta1",
+        "certificates.k8s.io/v1alpha1",
+        "certificates.k8s.io/v1beta1",
+        "coordination.k8s.io/v1alpha2",
+        "coordination.k8s.io/v1beta1",
+        "discovery.k8s.io/v1beta1",
+        "events.k8s.io/v1beta1",
+        "extensions/v1beta1",
+        "flowcontrol.apiserver.k8s.io/v1beta1",
+        "flowcontrol.apiserver.k8s.io/v1beta2",
+        "flowcontrol.apiserver.k8s.io/v1beta3",
+        "networking.k8s.io/v1beta1",
+        "node.k8s.io/v1alpha1",
+        "node.k8s.io/v1beta1",
+        "policy/v1beta1",
+        "rbac.authorization.k8s.io/v1alpha1",
+        "rbac.authorization.k8s.io/v1beta1",
+        "resource.k8s.io/v1alpha3",
+        "resource.k8s.io/v1beta1",
+        "resource.k8s.io/v1beta2",
+        "scheduling.k8s.io/v1alpha1",
+        "scheduling.k8s.io/v1beta1",
+        "storage.k8s.io/v1alpha1",
+        "storage.k8s.io/v1beta1",
+        "storagemigration.k8s.io/v1alpha1",
+        "storagemigration.k8s.io/v1beta1",
+    }
+)
+
+
+class Unreadable(BadRequest):
+    """The body is not an object of the expected kind; `why` says it without naming the kind."""
+
+    def __init__(self, subject: str, why: str) -> None:
+        super().__init__(f"{subject}: {why}")
+        self.why = why
 
 
 class Admission(Protocol):
@@ -92,10 +142,18 @@ def kind_of(resource: Resource) -> Kind:
     return known[1]
 
 
+def empty_of(resource: Resource) -> Mapping[str, Any]:
+    """Return what Go writes of an object of this kind in which nothing is set, but for its kind and metadata."""
+    type_ = kind_of(resource).type
+    if type_ is None:
+        return {}
+    obj = decode_object(type_, {"kind": resource.kind, "apiVersion": resource.api_version}).obj
+    return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
+
+
 def is_dry_run(request: Request, options: str) -> bool:
-    """Tell whether the request is a dry run; `options` names its options kind. Raises Invalid."""
-    text = request.query.get("dryRun")
-    return check_dry_run(None if text is None else text.split(","), options)
+    """Check the options of a write and tell whether it is a dry run; `options` names their kind. Raises Invalid."""
+    return check_write_options(request.query, options)
 
 
 def manager_of(request: Request) -> str:
@@ -111,7 +169,7 @@ def decoded(kind: Kind, request: Request, draft: Draft) -> Draft:
     if kind.type is not None:
         result = decode_object(kind.type, draft)
         if result.error:
-            raise BadRequest(f"{_cannot(draft, resource)}: {result.error}")
+            raise Unreadable(_cannot(draft, resource), result.error)
         report_unknown(request, resource, draft, [f'unknown field "{path}"' for path in result.unknown])
         draft = result.obj
     draft["apiVersion"], draft["kind"] = resource.api_version, resource.kind
@@ -128,7 +186,7 @@ def report_unknown(request: Request, resource: Resource, draft: Mapping[str, Any
         return
     how = request.query.get("fieldValidation") or "Warn"
     if how == "Strict":
-        raise BadRequest(f"{_cannot(draft, resource)}: strict decoding error: {', '.join(problems)}")
+        raise Unreadable(_cannot(draft, resource), f"strict decoding error: {', '.join(problems)}")
     if how == "Warn":
         for problem in problems:
             request.warn(problem)
@@ -137,17 +195,18 @@ def report_unknown(request: Request, resource: Resource, draft: Mapping[str, Any
 def check_kind(resource: Resource, draft: Mapping[str, Any]) -> None:
     """Refuse a body of another kind; a missing kind or apiVersion means the resource's own. Raises BadRequest."""
     kind, api_version = draft.get("kind") or resource.kind, draft.get("apiVersion") or resource.api_version
-    if api_version != resource.api_version:
-        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
-        if api_version.rpartition("/")[0] == resource.group:
-            raise BadRequest(f"{_cannot(draft, resource)}: {why}")
+    if kind == resource.kind and api_version == resource.api_version:
+        return
+    if api_version != resource.api_version and (api_version in group_versions() or api_version in KNOWN_VERSIONS):
         raise BadRequest(
             f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
         )
-    if kind != resource.kind:
-        version = resource.version
-        why = f"converting ({version}.{kind}) to ({resource.group.split('.')[0] or 'core'}.{resource.kind}): unknown conversion"
-        raise BadRequest(f"{_cannot(draft, resource)}: {why}")
+    if api_version != resource.api_version or resource_of_kind(api_version, kind) is None:
+        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+        raise Unreadable(_cannot(draft, resource), why)
+    group = resource.group.partition(".")[0] or "core"
+    why = f"converting ({resource.version}.{kind}) to ({group}.{resource.kind}): unknown conversion"
+    raise Unreadable(_cannot(draft, resource), why)
 
 
 def _cannot(draft: Mapping[str, Any], resource: Resource) -> str:

@@ -89,11 +89,17 @@ def _items(
     asked = parse_revision(revision_text, where="list")
     if asked > caches.revision:
         raise too_large(asked, caches.revision)
-    if asked and query.get("resourceVersionMatch") == "Exact":
+    # A limit without a match has meant "exactly then" since before there was a match.
+    exact = query.get("resourceVersionMatch") or ("Exact" if _has_limit(query) else "")
+    if asked and exact == "Exact":
         if asked < cache.floor:
             raise Expired("The resourceVersion for the provided list is too old.")
         return cache.items_at(asked, selection), asked
     return cache.items(selection), caches.revision
+
+
+def _has_limit(query: Mapping[str, str]) -> bool:
+    return query.get("limit", "0") not in ("", "0")
 
 
 def too_large(asked: int, newest: int) -> Timeout:
@@ -113,6 +119,8 @@ def read_watch(caches: Caches, cache: ResourceCache, request: Request) -> AsyncI
     selection = selection_of(request)
     sends = is_true(query.get("sendInitialEvents"))
     first: list[WatchChange] = []
+    if sends and after > caches.revision:
+        raise too_large(after, caches.revision)
     if after == 0 or sends:
         first = [WatchChange("ADDED", item, item.revision) for item in cache.items(selection)]
         position = cache.first + len(cache.steps)

@@ -17,6 +17,7 @@ from moorage.objects.facts import packaged
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, metadata_of, name_of
 
+
 @cache
 def _columns() -> Mapping[str, Any]:
     found: Mapping[str, Any] = orjson.loads(packaged("tables.json"))

@@ -78,7 +78,6 @@ async def prepared(
     metadata["creationTimestamp"] = format_time(request.now)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = metadata["generateName"][: NAME_MOST - SUFFIX] + tools.entropy.suffix()
-    metadata.pop("generation", None)
     if kind.has_generation:
         metadata["generation"] = 1
     kind.call("prepare_create", draft, request, tools.lookup)
@@ -97,8 +96,6 @@ def _check_namespace(namespaced: bool, metadata: dict[str, Any], request: Reques
     given = metadata.get("namespace") or ""
     if not namespaced:
         metadata.pop("namespace", None)
-        if given:
-            raise BadRequest("namespace may not be set on objects of a cluster-scoped resource")
         return
     if given and given != request.namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
@@ -122,12 +119,15 @@ class Change:
     make:     the wanted object, from the current one; called again after a conflict.
     revision: the revision that the client insists on, 0 for none.
     patched:  the wish is a patch: the client saw the current object, so a wrong uid is a broken rule.
+    managed:  the managedFields of a server-side apply, which has tracked its fields itself.
+    trusted:  the server's own wish (binding a pod): no rule is asked.
     """
 
     make: Callable[[Object], Draft]
     revision: int = 0
     patched: bool = False
     managed: Callable[[Object], list[dict[str, Any]]] | None = None
+    trusted: bool = False
 
 
 async def update(tools: Tools, request: Request, draft: Draft) -> Answer:
@@ -167,9 +167,7 @@ def _check_name(metadata: Object, request: Request) -> None:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
     namespace = metadata.get("namespace") or ""
     if namespace and namespace != request.namespace:
-        raise BadRequest(
-            f"the namespace of the object ({namespace}) does not match the namespace on the request ({request.namespace})"
-        )
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def _revision_of(metadata: Object) -> int:
@@ -206,6 +204,9 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
     """Take a wish through all rules; returns the object to store, or None if nothing would change."""
     old, resource = item.object, kind.resource
     draft = change.make(old)
+    if change.trusted:
+        return None if _is_same(draft, old) else draft
+    _check_name(draft.get("metadata") or {}, request)
     _check_identity(kind, request, change, draft, item)
     metadata = draft["metadata"] = _kept_metadata(draft["metadata"], old["metadata"])
     requested = metadata.pop("managedFields", None)
@@ -254,14 +255,14 @@ def _check_identity(kind: Kind, request: Request, change: Change, draft: Draft, 
 def _kept_metadata(new: Object, old: Object) -> dict[str, Any]:
     """Return the new metadata with what the server owns filled in from the old one where the client left it out."""
     metadata = {key: value for key, value in new.items() if value not in (None, "", {}, [])}
-    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+    for field in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if field not in metadata and field in old:
             metadata[field] = old[field]
+    metadata["creationTimestamp"] = old["creationTimestamp"]
     if "generateName" in old and "generateName" not in metadata:
         metadata["generateName"] = old["generateName"]
     metadata.pop("resourceVersion", None)
     metadata.pop("selfLink", None)
-    metadata.pop("generation", None)
     if "generation" in old:
         metadata["generation"] = old["generation"]
     return metadata
