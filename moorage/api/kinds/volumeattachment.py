@@ -93,13 +93,14 @@ def _validate_inline(path: str, volume: Part) -> list[Cause]:
 
 
 def _validate_status(status: Part) -> list[Cause]:
-    causes: list[Cause] = []
+    causes = [
+        too_long(f"status.{field}.message", MESSAGE_MOST)
+        for field in ("attachError", "detachError")
+        if len((status.get(field) or {}).get("message") or "") > MESSAGE_MOST
+    ]
     metadata = status.get("attachmentMetadata") or {}
     if sum(len(key) + len(value) for key, value in metadata.items()) > METADATA_MOST_BYTES:
         causes.append(too_long("status.attachmentMetadata", METADATA_MOST_BYTES))
-    for field in ("attachError", "detachError"):
-        if len((status.get(field) or {}).get("message") or "") > MESSAGE_MOST:
-            causes.append(too_long(f"status.{field}.message", MESSAGE_MOST))
     return causes
 
 
