@@ -1,0 +1,215 @@
+"""PersistentVolumes: storage that claims can be bound to.
+
+Source: pkg/registry/core/persistentvolume/strategy.go, pkg/apis/core/validation (v1.37).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.persistentvolumeclaim import modes_text
+from moorage.api.kinds.pod_spec.claim_spec import VOLUME_MODES, validate_access_modes
+from moorage.api.kinds.pod_spec.volumes import SOURCES, Rule, needs, validate_csi_driver_name
+from moorage.api.kinds.workload.cells import age_of
+from moorage.api.request import Draft, Request
+from moorage.objects.errors import Cause
+from moorage.objects.internal_form import difference_text, internal_form
+from moorage.objects.metadata import Object, format_time, is_terminating, name_of
+from moorage.objects.quantity import parse_quantity
+from moorage.objects.selector_rules import validate_node_selector
+from moorage.objects.validation import (
+    dns1123_label_problems,
+    dns1123_subdomain_problems,
+    each_invalid,
+    forbidden,
+    in_list,
+    invalid,
+    not_supported,
+    required,
+)
+
+Part = Mapping[str, Any]
+
+_POLICIES = ("Delete", "Recycle", "Retain")
+_MORE_THAN_ONE = "may not specify more than 1 volume type"
+_SECRETS = ("controllerPublishSecretRef", "nodePublishSecretRef", "nodeStageSecretRef", "controllerExpandSecretRef", "nodeExpandSecretRef")
+
+
+def _validate_secret_ref(path: str, ref: Part) -> list[Cause]:
+    return [required(f"{path}.{field}") for field in ("name", "namespace") if not ref.get(field)]
+
+
+def _validate_csi(path: str, source: Part) -> list[Cause]:
+    causes = validate_csi_driver_name(f"{path}.driver", source.get("driver") or "")
+    if not source.get("volumeHandle"):
+        causes.append(required(f"{path}.volumeHandle"))
+    for field in _SECRETS:
+        if (ref := source.get(field)) is not None:
+            causes += _validate_secret_ref(f"{path}.{field}", ref)
+    return causes
+
+
+def _validate_glusterfs(path: str, source: Part) -> list[Cause]:
+    causes = needs("endpoints", "path")(path, source)
+    namespace = source.get("endpointsNamespace")
+    if namespace is not None and dns1123_label_problems(namespace):
+        text = "if the endpointnamespace is set, it must be a valid namespace name"
+        causes.append(invalid(f"{path}.endpointsNamespace", namespace, text))
+    return causes
+
+
+def _validate_azure_file(path: str, source: Part) -> list[Cause]:
+    causes = needs("secretName", "shareName")(path, source)
+    if source.get("secretNamespace") is not None and not source["secretNamespace"]:
+        causes.append(required(f"{path}.secretNamespace"))
+    return causes
+
+
+def _validate_cinder(path: str, source: Part) -> list[Cause]:
+    causes = needs("volumeID")(path, source)
+    if (ref := source.get("secretRef")) is not None:
+        causes += _validate_secret_ref(f"{path}.secretRef", ref)
+    return causes
+
+
+_KINDS = (
+    "hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd quobyte cephfs iscsi cinder fc azureFile "
+    "vsphereVolume photonPersistentDisk portworxVolume azureDisk scaleIO local storageos csi flexVolume"
+).split()
+_OWN: Mapping[str, Rule] = {
+    "glusterfs": _validate_glusterfs,
+    "azureFile": _validate_azure_file,
+    "cinder": _validate_cinder,
+    "local": needs("path"),
+    "csi": _validate_csi,
+}
+
+
+def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
+    """Start pending."""
+    del lookup
+    draft["status"] = {"phase": "Pending", "lastPhaseTransitionTime": format_time(request.now)}
+
+
+def prepare_status(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
+    """Remember when the phase changed."""
+    del lookup
+    status, before = draft.setdefault("status", {}), old.get("status") or {}
+    if status.get("phase") != before.get("phase"):
+        if status.get("lastPhaseTransitionTime") in (None, before.get("lastPhaseTransitionTime")):
+            status["lastPhaseTransitionTime"] = format_time(request.now)
+    elif before.get("lastPhaseTransitionTime"):
+        status.setdefault("lastPhaseTransitionTime", before["lastPhaseTransitionTime"])
+
+
+def validate(obj: Object, request: Request) -> list[Cause]:
+    """Return every broken rule of a volume."""
+    del request
+    spec = obj.get("spec") or {}
+    causes: list[Cause] = []
+    modes = spec.get("accessModes") or []
+    causes += validate_access_modes("spec.accessModes", modes) if modes else [required("spec.accessModes")]
+    causes += _validate_capacity(spec.get("capacity") or {})
+    policy = spec.get("persistentVolumeReclaimPolicy") or ""
+    if policy:
+        causes += in_list("spec.persistentVolumeReclaimPolicy", policy, _POLICIES)
+    causes += _validate_affinity(spec)
+    causes += _validate_source(spec)
+    if (spec.get("hostPath") or {}).get("path") == "/" and policy == "Recycle":
+        text = "may not be 'recycle' for a hostPath mount of '/'"
+        causes.append(forbidden("spec.persistentVolumeReclaimPolicy", text))
+    if name := spec.get("storageClassName"):
+        causes += each_invalid("spec.storageClassName", name, dns1123_subdomain_problems(name))
+    if (mode := spec.get("volumeMode")) is not None:
+        causes += in_list("spec.volumeMode", mode, VOLUME_MODES)
+    return causes + _validate_attributes(spec)
+
+
+def _validate_capacity(capacity: Mapping[str, str]) -> list[Cause]:
+    causes: list[Cause] = []
+    if not capacity:
+        causes.append(required("spec.capacity"))
+    if "storage" not in capacity or len(capacity) > 1:
+        causes.append(not_supported("spec.capacity", dict(sorted(capacity.items())) or None, ("storage",)))
+    for name, text in capacity.items():
+        quantity = parse_quantity(text)
+        path = f"spec.capacity[{name}]"
+        if quantity.nanos < 0:
+            causes.append(invalid(path, quantity.value, "must be a valid resource quantity"))
+        if quantity.nanos <= 0:
+            causes.append(invalid(path, text, "must be greater than zero"))
+    return causes
+
+
+def _validate_affinity(spec: Part) -> list[Cause]:
+    affinity = spec.get("nodeAffinity")
+    if affinity is None:
+        return [required("spec.nodeAffinity", "Local volume requires node affinity")] if spec.get("local") else []
+    if affinity.get("required") is None:
+        return [required("spec.nodeAffinity.required", "must specify required node constraints")]
+    return validate_node_selector("spec.nodeAffinity.required", affinity["required"])
+
+
+def _validate_source(spec: Part) -> list[Cause]:
+    found = [kind for kind in _KINDS if spec.get(kind) is not None]
+    if not found:
+        return [required("spec", "must specify a volume type")]
+    causes: list[Cause] = []
+    for position, kind in enumerate(found):
+        if position:
+            causes.append(forbidden(f"spec.{kind}", _MORE_THAN_ONE))
+        else:
+            causes += (_OWN.get(kind) or SOURCES[kind])(f"spec.{kind}", spec[kind])
+    return causes
+
+
+def _validate_attributes(spec: Part) -> list[Cause]:
+    name = spec.get("volumeAttributesClassName")
+    if name is None:
+        return []
+    path = "spec.volumeAttributesClassName"
+    causes = each_invalid(path, name, dns1123_subdomain_problems(name)) if name else [
+        required(path, "an empty string is disallowed")
+    ]
+    if spec.get("csi") is None:
+        text = "has to be specified when using volumeAttributesClassName"
+        causes.append(required("spec.csi", text))
+    return causes
+
+
+def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return what of a volume may not change so."""
+    del request
+    new, before = obj.get("spec") or {}, old.get("spec") or {}
+    causes: list[Cause] = []
+    forms = [internal_form("PersistentVolumeSource", {kind: each.get(kind) for kind in _KINDS}) for each in (before, new)]
+    if text := difference_text(*forms):
+        place = "spec.persistentvolumesource"
+        causes.append(forbidden(place, f"{place} is immutable after creation\n{text}"))
+    if new.get("volumeMode") != before.get("volumeMode"):
+        causes.append(invalid("volumeMode", new.get("volumeMode"), "field is immutable"))
+    if before.get("nodeAffinity") is not None and new.get("nodeAffinity") != before["nodeAffinity"]:
+        shown = internal_form("VolumeNodeAffinity", new.get("nodeAffinity"))
+        text = "field is immutable, except for updating from beta label to GA"
+        causes.append(invalid("nodeAffinity", shown, text))
+    return causes
+
+
+def cells(obj: Object, now: datetime) -> list[Any]:
+    """Return name, capacity, modes, reclaim policy, status, claim, class, attributes class, reason, age, volume mode."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    claim = spec.get("claimRef")
+    return [
+        name_of(obj),
+        (spec.get("capacity") or {}).get("storage") or "",
+        modes_text(spec.get("accessModes")),
+        spec.get("persistentVolumeReclaimPolicy") or "",
+        "Terminating" if is_terminating(obj) else status.get("phase") or "",
+        f"{claim.get('namespace') or ''}/{claim.get('name') or ''}" if claim else "",
+        spec.get("storageClassName") or "",
+        spec.get("volumeAttributesClassName") or "<unset>",
+        status.get("reason") or "",
+        age_of(obj, now),
+        spec.get("volumeMode") or "<unset>",
+    ]
