@@ -124,25 +124,13 @@ def _become_container(spec: Spec, pod: Spec, doors: Doors) -> None:
 
 def _mount_root(spec: Spec, pod: Spec) -> None:
     directory = spec["directory"]
-    _write_files(directory + "/upper/etc", pod["files"])
     parent = os.path.dirname(spec["layers"][0])
     os.chdir(parent)  # mount options end at one page: many layers need short names
-    layers = ":".join(os.path.relpath(layer, parent) for layer in spec["layers"])
+    layers = ":".join([pod["layer"], *(os.path.relpath(layer, parent) for layer in spec["layers"])])
     options = f"lowerdir={layers},upperdir={directory}/upper,workdir={directory}/work"
     if pod["user_xattr"]:
         options += ",userxattr"
     syscalls.mount("overlay", pod["root"], "overlay", MS_NODEV, options)
-
-
-def _write_files(directory: str, files: Mapping[str, str]) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(directory, 0o755)
-    for name, text in files.items():
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{directory}/{name}")
-        descriptor = os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-        os.write(descriptor, text.encode())
-        os.close(descriptor)
 
 
 def _mount_kernel(*, privileged: bool) -> None:

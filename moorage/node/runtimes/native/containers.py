@@ -82,11 +82,16 @@ def write_json(path: str, value: Mapping[str, Any]) -> None:
 
 
 def new_container(spec: Spec) -> Container:
-    """Make the files of an attempt."""
-    for name in ("upper", "work"):
-        os.makedirs(f"{spec['directory']}/{name}", exist_ok=True)
+    """Return an attempt that has not started."""
     known = {name: spec[name] for name in ("name", "attempt", "id", "image")}
     return Container(spec, {**known, **_NEVER_STARTED})
+
+
+def make_directories(spec: Spec) -> None:
+    """Make the attempt's directories; when that fails its start will tell."""
+    with contextlib.suppress(OSError):
+        for name in ("upper", "work"):
+            os.makedirs(f"{spec['directory']}/{name}", exist_ok=True)
 
 
 def save(made: Container) -> None:
@@ -117,12 +122,11 @@ class Starter:
             path = f"{self.pod['uid']}/{spec['name']}_{spec['attempt']}"
             made.group = cgroups.make_group(self.hierarchy, path, limits)
             entrances = cgroups.open_entrances(made.group)
-            made.log = Log(spec["log"])
         except OSError as error:
             raise Refused("RunContainerError", f"{error.filename}: {error.strerror}") from error
         inner, outer = _streams(spec)
         try:
-            made.pid, master = self._spawn(spec, inner, entrances)
+            made.pid, master = self._spawn(made, inner, entrances)
         except Refused as error:
             _close(outer.values())
             made.state.update(state="exited", exit_code=128, finished_at=now(), message=str(error))
@@ -141,7 +145,8 @@ class Starter:
             made.open_streams.add(descriptor)
             self.selector.register(descriptor, selectors.EVENT_READ, self._copier(made, stream, descriptor))
 
-    def _spawn(self, spec: Spec, inner: tuple[int, ...], entrances: list[int]) -> tuple[int, int]:
+    def _spawn(self, made: Container, inner: tuple[int, ...], entrances: list[int]) -> tuple[int, int]:
+        spec = made.spec
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
             if self.pause:
@@ -152,6 +157,12 @@ class Starter:
                 ours.close()
                 container.run(spec, self.pod, container.Doors(inner, theirs.fileno(), entrances))
             theirs.close()
+            try:
+                made.log = Log(spec["log"])  # while the child is at work
+            except OSError as error:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                raise Refused("RunContainerError", f"{error.filename}: {error.strerror}") from error
             return pid, await_execution(ours, pid)
 
     def _copier(self, made: Container, stream: str, descriptor: int) -> Callable[[int], None]:

@@ -4,7 +4,7 @@ The state directory:
 
     host.sock host.pid host.log            the host zygote
     nodes/<node>/zygote.sock zygote.pid    a node's zygote
-    nodes/<node>/root/                     where each container mounts its root, in a namespace of its own
+    nodes/<node>/root/ layer/              where containers and shims mount, each in a namespace of its own
     nodes/<node>/sandboxes/<uid>/          a pod: sandbox.json shim.sock shim.pid containers/<name>_<attempt>/
 """
 
@@ -138,7 +138,8 @@ class NativeHost:
         await self.start()
         directory = self.directory / "nodes" / name
         (directory / "sandboxes").mkdir(parents=True, exist_ok=True)
-        (directory / "root").mkdir(exist_ok=True)
+        for name_of_mountpoint in ("root", "layer"):
+            (directory / name_of_mountpoint).mkdir(exist_ok=True)
         if living_pid(str(directory / "zygote.pid")):
             return Channel(connect_in(str(directory), "zygote.sock"), peer=f"zygote of node {name}")
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

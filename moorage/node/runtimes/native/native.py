@@ -155,6 +155,7 @@ class NativeRuntime:
         pod = sandboxes.pod_for(config, ip, str(self._directory / config.uid))
         pod |= {"mode": self._host.mode, "user_xattr": self._host.mode != "root"}
         pod |= {"gateway": gateway_for(self.node_index), "interface": interface_for(config.uid)}
+        pod["layer"] = str(self._directory.parent / "layer")  # as is the shim's, with what the pod adds to /etc
         pod["root"] = str(self._directory.parent / "root")  # each container mounts there, in a namespace of its own
         if sandbox is None:
             sandbox = self._sandboxes[config.uid] = Sandbox(pod)

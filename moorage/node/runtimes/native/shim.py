@@ -21,6 +21,7 @@ from moorage.node.runtimes.native.containers import (
     Starter,
     await_execution,
     clone_into,
+    make_directories,
     new_container,
     now,
     save,
@@ -44,11 +45,22 @@ def make_sandbox(pod: Spec, node: Netlink) -> None:
     syscalls.unshare(flags)
     syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
     syscalls.sethostname(pod["hostname"][:64])
+    _make_layer(pod["layer"], pod["files"])
     if not pod["host_network"]:
         _connect(pod, node)
     for name, value in pod["sysctls"].items():
         with open("/proc/sys/" + name.replace(".", "/"), "w", encoding="utf-8") as file:
             file.write(value)
+
+
+def _make_layer(directory: str, files: dict[str, str]) -> None:
+    """Make the layer that lies above each image of the pod: /etc/hosts and the like, in memory, for this pod alone."""
+    syscalls.mount("tmpfs", directory, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755,size=4m")
+    os.mkdir(f"{directory}/etc", 0o755)
+    for name, text in files.items():
+        descriptor = os.open(f"{directory}/etc/{name}", os.O_WRONLY | os.O_CREAT, 0o644)
+        os.write(descriptor, text.encode())
+        os.close(descriptor)
 
 
 def _connect(pod: Spec, node: Netlink) -> None:
@@ -84,6 +96,8 @@ class Shim:
         self.connections: list[Connection] = []
         self.namespaces = namespaces
         self._keep = keep
+        #: What is done once the answer is sent.
+        self._afterwards: list[Callable[[], None]] = []
         self.verbs: dict[str, Callable[[Message, list[int], Connection], Answer]] = {
             "state": self._state,
             "create": self._create,
@@ -101,6 +115,7 @@ class Shim:
 
     def serve(self, first: Connection) -> None:
         """Announce the sandbox on the first connection, then answer until stopped. Never returns."""
+        first.send({"id": 0, "pid": os.getpid()})  # the agent goes on while we write down who we are
         directory = self.pod["directory"]
         write_json(f"{directory}/sandbox.json", self.pod)
         write_identity(f"{directory}/shim.pid", os.getpid())
@@ -112,7 +127,6 @@ class Shim:
         if self.pod["share_pid"]:
             self.starter.pause = _start_pause()
         self._welcome(first)
-        first.send({"id": 0, "pid": os.getpid()})
         while True:
             for key, events in self.selector.select():
                 with contextlib.suppress(KeyError):
@@ -161,6 +175,8 @@ class Shim:
         except Exception as error:  # noqa: BLE001 - one bad question must not end a pod
             answer = {"reason": "RuntimeError", "error": f"{type(error).__name__}: {error}"}
         connection.send({"id": message["id"], **answer}, give)
+        while self._afterwards:
+            self._afterwards.pop()()
         for descriptor in [*descriptors, *give]:
             os.close(descriptor)
 
@@ -187,6 +203,7 @@ class Shim:
         spec = message["spec"]
         if spec["id"] not in self.containers:
             self.containers[spec["id"]] = new_container(spec)
+            self._afterwards.append(lambda: make_directories(spec))
         return {}, []
 
     def _start(self, message: Message, _: list[int], __: Connection) -> Answer:
