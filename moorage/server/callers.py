@@ -6,9 +6,11 @@ Source: apiserver/pkg/authentication/request/{bearertoken,websocket,x509}, pkg/e
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote
 
+from moorage.api.authentication import Certificate, Credentials
+from moorage.api.authorization import Attributes
 from moorage.api.request import User
 from moorage.objects.errors import BadRequest, Forbidden
 
@@ -23,33 +25,6 @@ _EXTRA: Final = "impersonate-extra-"
 
 #: How a browser's WebSocket carries a bearer token: as a protocol that it offers.
 _SOCKET_BEARER: Final = "base64url.bearer.authorization.k8s.io."
-
-
-class Certificate(NamedTuple):
-    """The subject of a client certificate that the TLS layer has verified."""
-
-    common_name: str
-    organizations: tuple[str, ...] = ()
-
-
-class Credentials(NamedTuple):
-    """What vouches for the caller: a bearer token ("" if none) and a verified client certificate."""
-
-    token: str = ""
-    certificate: Certificate | None = None
-
-
-class Attributes(NamedTuple):
-    """What is to be authorized. `path` is set for pages that are no resources, and then nothing else but the verb."""
-
-    verb: str
-    group: str = ""
-    version: str = ""
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
 
 
 class Authenticator(Protocol):

@@ -12,20 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.api.answers import Answer, Page, WatchChange
+from moorage.api.authorization import Attributes
 from moorage.api.request import Draft, Request, User
 from moorage.objects.errors import BadRequest
 from moorage.objects.kinds import Resource
 from moorage.server import decoding, errors, negotiation
 from moorage.server.bodies import Bodies, Empty, Frames, Look, Tables, look_for
-from moorage.server.callers import (
-    Attributes,
-    Authenticator,
-    Authorizer,
-    Certificate,
-    credentials_of,
-    impersonate,
-    impersonated,
-)
+from moorage.server.callers import Authenticator, Authorizer, credentials_of, impersonate, impersonated
 from moorage.server.gateway import PodGateway
 from moorage.server.metrics import Metrics, Served
 from moorage.server.pages import Ask, Pages
@@ -36,6 +29,8 @@ from moorage.server.streams import Stopping, Streams
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
+
+    from moorage.api.authentication import Certificate
 
 #: Subresources of pods that reach inside them; asking for them with GET needs the right to create them as well.
 INSIDE: Final = frozenset({"exec", "attach", "portforward"})

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from moorage.api.authentication import Certificate
 from moorage.api.request import Request, User
 from moorage.objects.errors import BadRequest
 from moorage.objects.kinds import Resource
-from moorage.server.callers import Certificate, certificate_of
+from moorage.server.callers import certificate_of
 from moorage.server.decoding import BODY_BYTES_MOST, too_large
 from moorage.server.routes import OtherPath, ResourcePath, first_values, parse_path, parse_query
 

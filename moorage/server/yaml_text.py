@@ -28,8 +28,13 @@ _FLOAT: Final = re.compile(
 )
 _NULL: Final = re.compile(r"^(?:~|null|Null|NULL|)$")
 
-#: The most values that a document may have: aliases could make it explode.
-VALUES_MOST: Final = 1_000_000
+#: How many values more than bytes a document may have: without aliases there are never more values than bytes, with them
+#: a small document could explode.
+VALUES_MORE: Final = 50_000
+
+
+#: Whole floats below this are written without a point or an exponent.
+_WHOLE_MOST: Final = 1e21
 
 
 class YamlFault(ValueError):
@@ -44,7 +49,7 @@ def load(text: bytes) -> tuple[Any, list[str]]:
     loader.repeats = []
     try:
         value = loader.get_data() if loader.check_node() else None
-        return _jsonable(value, [VALUES_MOST]), loader.repeats
+        return _jsonable(value, [len(text) + VALUES_MORE]), loader.repeats
     except yaml.YAMLError as error:
         raise YamlFault(_said(error)) from error
     except RecursionError as error:
@@ -142,6 +147,8 @@ def _jsonable(value: Any, budget: list[int]) -> Any:
         import base64
 
         return base64.b64encode(value).decode()
+    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_MOST:
+        return int(value)  # as Go writes it
     return value if isinstance(value, str | int | float | type(None)) else str(value)
 
 
