@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from moorage.api.admission.default_storage_class import CLASS_ANNOTATION
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.persistentvolumeclaim import modes_text
 from moorage.api.kinds.pod_spec.claim_spec import VOLUME_MODES, validate_access_modes
 from moorage.api.kinds.pod_spec.volumes import SOURCES, Rule, needs, validate_csi_driver_name
+from moorage.api.kinds.pod_spec.warnings import OLD_VOLUMES, old_label_warnings
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
 from moorage.objects.internal_form import difference_text, internal_form
-from moorage.objects.metadata import Object, format_time, is_terminating, name_of
+from moorage.objects.metadata import Object, annotations_of, format_time, is_terminating, name_of
 from moorage.objects.quantity import parse_quantity
 from moorage.objects.selector_rules import validate_node_selector
 from moorage.objects.validation import (
@@ -178,12 +180,27 @@ def _validate_attributes(spec: Part) -> list[Cause]:
     return causes
 
 
+def _source_form(spec: Part) -> Any:
+    return internal_form("PersistentVolumeSource", {kind: spec.get(kind) for kind in _KINDS})
+
+
+def _without_new_secret(new: Part, before: Part) -> Part:
+    """The secrets for expansion may be added later: leave them out of the comparison where they are new."""
+    if not new.get("csi") or not before.get("csi"):
+        return new
+    csi = dict(new["csi"])
+    for field in ("controllerExpandSecretRef", "nodeExpandSecretRef"):
+        if field not in before["csi"]:
+            csi.pop(field, None)
+    return {**new, "csi": csi}
+
+
 def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what of a volume may not change so."""
     del request
     new, before = obj.get("spec") or {}, old.get("spec") or {}
     causes: list[Cause] = []
-    forms = [internal_form("PersistentVolumeSource", {kind: each.get(kind) for kind in _KINDS}) for each in (before, new)]
+    forms = [_source_form(each) for each in (before, _without_new_secret(new, before))]
     if text := difference_text(*forms):
         place = "spec.persistentvolumesource"
         causes.append(forbidden(place, f"{place} is immutable after creation\n{text}"))
@@ -194,6 +211,30 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
         text = "field is immutable, except for updating from beta label to GA"
         causes.append(invalid("nodeAffinity", shown, text))
     return causes
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about."""
+    del old
+    spec = obj.get("spec") or {}
+    texts = []
+    if CLASS_ANNOTATION in annotations_of(obj):
+        text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+        texts.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {text}")
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        texts.append(
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended "
+            "approach is to use dynamic provisioning."
+        )
+    for kind, text in OLD_VOLUMES.items():
+        if spec.get(kind) is not None:
+            texts.append(f"spec.{'storageOS' if kind == 'storageos' else kind}: {text}")
+    required_terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()
+    for index, term in enumerate(required_terms):
+        for position, requirement in enumerate(term.get("matchExpressions") or ()):
+            place = f"spec.nodeAffinity.required.nodeSelectorTerms[{index}].matchExpressions[{position}].key"
+            texts += old_label_warnings(place, requirement.get("key"))
+    return texts
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

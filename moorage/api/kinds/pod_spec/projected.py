@@ -199,13 +199,19 @@ def validate_signer_name(path: str, name: str) -> list[Cause]:
         return [invalid(path, name, _SIGNER_TEXT)]
     domain, rest = segments
     labels = domain.split(".")
-    causes: list[Cause] = []
-    for label in labels:
-        causes += [
-            invalid(path, name, f'validating label "{label}": {problem}') for problem in dns1123_label_problems(label)
-        ]
+    causes = [too_long(path, _DOMAIN_MOST)] if len(domain) > _DOMAIN_MOST else []
+    causes += _first_wrong(path, domain, labels, dns1123_label_problems)
     if len(labels) < 2:
-        causes.append(invalid(path, name, "should be a domain with at least two segments separated by dots"))
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", rest):
-        causes.append(invalid(path, name, _SIGNER_TEXT))
+        causes.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
+    causes += _first_wrong(path, rest, rest.split("."), dns1123_subdomain_problems)
+    if len(name) > _SIGNER_MOST:
+        causes.append(too_long(path, _SIGNER_MOST))
     return causes
+
+
+def _first_wrong(path: str, segment: str, labels: list[str], check: Check) -> list[Cause]:
+    """Return the causes of the first label that is wrong: what is said about the others would be the same."""
+    for label in labels:
+        if problems := check(label):
+            return each_invalid(path, segment, [f'validating label "{label}": {problem}' for problem in problems])
+    return []

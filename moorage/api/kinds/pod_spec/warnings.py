@@ -20,7 +20,7 @@ _OLD_LABELS: Mapping[str, tuple[str, str]] = {
     "failure-domain.beta.kubernetes.io/zone": ("v1.17", "topology.kubernetes.io/zone"),
     "beta.kubernetes.io/instance-type": ("v1.17", "node.kubernetes.io/instance-type"),
 }
-_OLD_VOLUMES: Mapping[str, str] = {
+OLD_VOLUMES: Mapping[str, str] = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
     "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
@@ -66,7 +66,7 @@ def spec_warnings(path: str, spec: Part) -> list[str]:
         texts += _affinity_warnings(f"{path}.affinity", affinity)
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         place = f"{path}.topologySpreadConstraints[{index}]"
-        texts += _old_key(f"{place}.topologyKey", constraint.get("topologyKey"))
+        texts += old_label_warnings(f"{place}.topologyKey", constraint.get("topologyKey"))
         if constraint.get("labelSelector") is None:
             texts.append(f"{place}.labelSelector: a null labelSelector results in matching no pod")
     texts += _alias_warnings(f"{path}.hostAliases", spec.get("hostAliases") or ())
@@ -80,7 +80,8 @@ def spec_warnings(path: str, spec: Part) -> list[str]:
     return texts + _port_warnings(path, spec)
 
 
-def _old_key(path: str, key: str | None) -> list[str]:
+def old_label_warnings(path: str, key: str | None) -> list[str]:
+    """Return the warning of a label key that was replaced."""
     if key not in _OLD_LABELS:
         return []
     since, use = _OLD_LABELS[key]
@@ -100,7 +101,7 @@ def _affinity_warnings(path: str, affinity: Part) -> list[str]:
     texts = []
     for place, term in terms:
         for index, requirement in enumerate(term.get("matchExpressions") or ()):
-            texts += _old_key(f"{place}.matchExpressions[{index}].key", requirement.get("key"))
+            texts += old_label_warnings(f"{place}.matchExpressions[{index}].key", requirement.get("key"))
     for field in ("podAffinity", "podAntiAffinity"):
         pods = affinity.get(field) or {}
         wanted = [(f"{path}.{field}.{_REQUIRED}[{i}]", term) for i, term in enumerate(pods.get(_REQUIRED) or ())]
@@ -137,7 +138,7 @@ def _secret_warnings(path: str, secrets: Sequence[Part]) -> list[str]:
 
 
 def _volume_warnings(path: str, volume: Part) -> list[str]:
-    texts = [f"{path}.{kind}: {text}" for kind, text in _OLD_VOLUMES.items() if volume.get(kind) is not None]
+    texts = [f"{path}.{kind}: {text}" for kind, text in OLD_VOLUMES.items() if volume.get(kind) is not None]
     name = volume.get("name")
     for kind, shown, name_field in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
         if source := volume.get(kind):

@@ -27,8 +27,6 @@ def validate_rules(rules: list[Mapping[str, Any]], *, namespaced: bool) -> list[
     for index, rule in enumerate(rules):
         path = f"rules[{index}]"
         urls, resources = rule.get("nonResourceURLs") or [], rule.get("resources") or []
-        if not rule.get("verbs"):
-            causes.append(required(f"{path}.verbs"))
         if urls:
             if namespaced:
                 text = "namespaced rules cannot apply to non-resource URLs"
@@ -41,7 +39,8 @@ def validate_rules(rules: list[Mapping[str, Any]], *, namespaced: bool) -> list[
             causes.append(required(f"{path}.apiGroups", "resource rules must supply at least one api group"))
         if not resources:
             causes.append(required(f"{path}.resources", "resource rules must supply at least one resource"))
-    return causes
+    # Verbs are checked by declarative rules, which come last.
+    return causes + [required(f"rules[{index}].verbs") for index, rule in enumerate(rules) if not rule.get("verbs")]
 
 
 def validate_binding(obj: Object, *, kinds: tuple[str, ...]) -> list[Cause]:
@@ -55,11 +54,11 @@ def validate_binding(obj: Object, *, kinds: tuple[str, ...]) -> list[Cause]:
     name = ref.get("name") or ""
     causes += each_invalid("roleRef.name", name, path_segment_problems(name)) if name else [required("roleRef.name")]
     for index, subject in enumerate(obj.get("subjects") or ()):
-        causes += _validate_subject(f"subjects[{index}]", subject)
+        causes += _validate_subject(f"subjects[{index}]", subject, needs_namespace="Role" not in kinds)
     return causes
 
 
-def _validate_subject(path: str, subject: Mapping[str, Any]) -> list[Cause]:
+def _validate_subject(path: str, subject: Mapping[str, Any], *, needs_namespace: bool) -> list[Cause]:
     kind, name, group = subject.get("kind") or "", subject.get("name") or "", subject.get("apiGroup") or ""
     causes = [] if name else [required(f"{path}.name")]
     if kind == "ServiceAccount":
@@ -67,7 +66,7 @@ def _validate_subject(path: str, subject: Mapping[str, Any]) -> list[Cause]:
             causes += each_invalid(f"{path}.name", name, dns1123_subdomain_problems(name))
         if group:
             causes.append(not_supported(f"{path}.apiGroup", group, ("",)))
-        if not subject.get("namespace"):
+        if needs_namespace and not subject.get("namespace"):
             causes.append(required(f"{path}.namespace"))
     elif kind in {"User", "Group"}:
         if group != GROUP:

@@ -1,0 +1,226 @@
+"""HorizontalPodAutoscalers: numbers of pods that follow measurements. Version 1 and 2.
+
+Source: pkg/apis/autoscaling/validation (v1.37).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.workload.cells import age_of
+from moorage.api.request import Draft, Request
+from moorage.objects.errors import Cause
+from moorage.objects.metadata import Object, name_of
+from moorage.objects.validation import (
+    each_invalid,
+    forbidden,
+    in_list,
+    invalid,
+    not_negative,
+    not_supported,
+    path_segment_problems,
+    required,
+)
+
+has_generation = True
+
+Part = Mapping[str, Any]
+
+_SOURCES = {
+    "ContainerResource": "containerResource",
+    "External": "external",
+    "Object": "object",
+    "Pods": "pods",
+    "Resource": "resource",
+}
+WINDOW_MOST_SECONDS, PERIOD_MOST_SECONDS = 3600, 1800
+
+
+def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
+    """Start unmeasured."""
+    del lookup
+    is_old = request.resource.version == "v1"
+    draft["status"] = {"currentReplicas": 0, "desiredReplicas": 0} if is_old else {"desiredReplicas": 0, "currentMetrics": None}
+
+
+def validate(obj: Object, request: Request) -> list[Cause]:
+    """Return every broken rule of an autoscaler."""
+    del request
+    spec = obj.get("spec") or {}
+    least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
+    causes: list[Cause] = []
+    if least is not None and least < 0:
+        causes.append(invalid("spec.minReplicas", least, "must be greater than or equal to 0"))
+    if most < 1:
+        text = "must be greater than or equal to 1"
+        causes.append(invalid("spec.maxReplicas", most, text) if most else required("spec.maxReplicas"))
+    if least is not None and most < least:
+        causes.append(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
+    causes += _validate_target("spec.scaleTargetRef", spec.get("scaleTargetRef") or {})
+    metrics = spec.get("metrics") or []
+    for index, metric in enumerate(metrics):
+        causes += _validate_metric(f"spec.metrics[{index}]", metric)
+    if least == 0 and not any(each.get("type") in {"Object", "External"} for each in metrics):
+        text = "must specify at least one Object or External metric to support scaling to zero replicas"
+        causes.append(forbidden("spec.metrics", text))
+    for field, rules in (spec.get("behavior") or {}).items():
+        if rules is not None:
+            causes += _validate_rules(f"spec.behavior.{field}", rules)
+    return causes
+
+
+def _validate_target(path: str, target: Part) -> list[Cause]:
+    causes: list[Cause] = []
+    for field in ("kind", "name"):
+        text = target.get(field) or ""
+        place = f"{path}.{field}"
+        causes += each_invalid(place, text, path_segment_problems(text)) if text else [required(place)]
+    version = target.get("apiVersion") or ""
+    if version.count("/") > 1:
+        causes.append(invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}"))
+    elif "/" not in version and target.get("kind") not in {"ReplicationController", None, ""}:
+        causes.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
+    return causes
+
+
+def _validate_metric(path: str, metric: Part) -> list[Cause]:
+    kind = metric.get("type") or ""
+    causes: list[Cause] = []
+    if not kind:
+        causes.append(required(f"{path}.type", "must specify a metric source type"))
+    if kind not in _SOURCES:
+        return [*causes, not_supported(f"{path}.type", kind, sorted(_SOURCES))]
+    wanted = _SOURCES[kind]
+    for field in ("object", "external", "pods", "resource", "containerResource"):
+        if metric.get(field) is not None and field != wanted:
+            causes.append(forbidden(f"{path}.{field}", "must populate the given metric source only"))
+    source = metric.get(wanted)
+    if source is None:
+        return [*causes, required(f"{path}.{wanted}", "must populate information for the given metric source")]
+    return causes + _validate_source(f"{path}.{wanted}", kind, source)
+
+
+def _validate_source(path: str, kind: str, source: Part) -> list[Cause]:
+    causes: list[Cause] = []
+    if kind in {"Resource", "ContainerResource"}:
+        if not source.get("name"):
+            causes.append(required(f"{path}.name", "must specify a resource name"))
+        if kind == "ContainerResource" and not source.get("container"):
+            causes.append(required(f"{path}.container", "must specify a container"))
+    elif not (source.get("metric") or {}).get("name"):
+        causes.append(required(f"{path}.metric.name", "must specify a metric name"))
+    if kind == "Object":
+        causes += _validate_target(f"{path}.describedObject", source.get("describedObject") or {})
+    return causes + _validate_metric_target(f"{path}.target", kind, source.get("target") or {})
+
+
+def _validate_metric_target(path: str, kind: str, target: Part) -> list[Cause]:
+    shape = target.get("type") or ""
+    causes: list[Cause] = []
+    if not shape:
+        causes.append(required(f"{path}.type", "must specify a metric target type"))
+    if shape not in {"Utilization", "Value", "AverageValue"}:
+        causes.append(invalid(f"{path}.type", shape, "must be either Utilization, Value, or AverageValue"))
+    value, average, share = target.get("value"), target.get("averageValue"), target.get("averageUtilization")
+    if share is not None and share < 1:
+        causes.append(invalid(f"{path}.averageUtilization", share, "must be greater than 0"))
+    for field, amount in (("value", value), ("averageValue", average)):
+        if amount is not None and (amount.startswith("-") or amount == "0"):
+            causes.append(invalid(f"{path}.{field}", amount, "must be positive"))
+    if kind in {"Resource", "ContainerResource"}:
+        if share is None and average is None:
+            text = "must set either a target raw value or a target utilization"
+            causes.append(required(f"{path}.averageUtilization", text))
+        if share is not None and average is not None:
+            text = "may not set both a target raw value and a target utilization"
+            causes.append(forbidden(f"{path}.averageValue", text))
+    elif kind == "Pods" and average is None:
+        causes.append(required(f"{path}.averageValue", "must specify a positive target averageValue"))
+    elif kind in {"Object", "External"} and value is None and average is None:
+        text = "must set either a target value or averageValue" if kind == "Object" else "must set either a target value for metric or a per-pod target"
+        causes.append(required(f"{path}.averageValue", text))
+    elif kind == "External" and value is not None and average is not None:
+        causes.append(forbidden(f"{path}.value", "may not set both a target value for metric and a per-pod target"))
+    return causes
+
+
+def _validate_rules(path: str, rules: Part) -> list[Cause]:
+    causes: list[Cause] = []
+    window, choice = rules.get("stabilizationWindowSeconds"), rules.get("selectPolicy")
+    if window is not None and window < 0:
+        causes.append(invalid(f"{path}.stabilizationWindowSeconds", window, "must be greater than or equal to zero"))
+    if window is not None and window > WINDOW_MOST_SECONDS:
+        text = f"must be less than or equal to {WINDOW_MOST_SECONDS}"
+        causes.append(invalid(f"{path}.stabilizationWindowSeconds", window, text))
+    if choice is not None:
+        causes += in_list(f"{path}.selectPolicy", choice, ("Disabled", "Max", "Min"))
+    policies = rules.get("policies") or []
+    if not policies:
+        causes.append(required(f"{path}.policies", "must specify at least one Policy"))
+    for index, policy in enumerate(policies):
+        causes += _validate_policy(f"{path}.policies[{index}]", policy)
+    tolerance = rules.get("tolerance")
+    if tolerance is not None and tolerance.startswith("-"):
+        causes.append(invalid(f"{path}.tolerance", tolerance, "must be greater than or equal to 0"))
+    return causes
+
+
+def _validate_policy(path: str, policy: Part) -> list[Cause]:
+    causes = in_list(f"{path}.type", policy.get("type") or "", ("Percent", "Pods"))
+    for field, most in (("value", 0), ("periodSeconds", PERIOD_MOST_SECONDS)):
+        number = policy.get(field) or 0
+        if number <= 0:
+            causes.append(invalid(f"{path}.{field}", number, "must be greater than zero"))
+        elif most and number > most:
+            causes.append(invalid(f"{path}.{field}", number, f"must be less than or equal to {most}"))
+    return causes
+
+
+def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return what a status may not say."""
+    del old, request
+    status = obj.get("status") or {}
+    causes = not_negative("status.currentReplicas", status.get("currentReplicas"))
+    return causes + not_negative("status.desiredReplicas", status.get("desiredReplicas"))
+
+
+def cells(obj: Object, now: datetime) -> list[Any]:
+    """Return name, reference, targets, min pods, max pods, replicas, age."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    target, least = spec.get("scaleTargetRef") or {}, spec.get("minReplicas")
+    return [
+        name_of(obj),
+        f"{target.get('kind')}/{target.get('name')}",
+        _targets(spec, status),
+        "<unset>" if least is None else str(least),
+        spec.get("maxReplicas") or 0,
+        status.get("currentReplicas") or 0,
+        age_of(obj, now),
+    ]
+
+
+def _targets(spec: Part, status: Part) -> str:
+    metrics = spec.get("metrics")
+    if metrics is None:
+        share, now = spec.get("targetCPUUtilizationPercentage"), status.get("currentCPUUtilizationPercentage")
+        return f"cpu: {'<unknown>' if now is None else f'{now}%'}/{share}%" if share is not None else "<none>"
+    current = status.get("currentMetrics") or []
+    shown = [_target(metric, current[index] if index < len(current) else {}) for index, metric in enumerate(metrics)]
+    if not shown:
+        return "<none>"
+    more = len(shown) - 2
+    return ", ".join(shown[:2]) + (f" + {more} more..." if more > 0 else "")
+
+
+def _target(metric: Part, measured: Part) -> str:
+    field = _SOURCES.get(metric.get("type") or "", "")
+    source = metric.get(field) or {}
+    target, now = source.get("target") or {}, (measured.get(field) or {}).get("current") or {}
+    prefix = f"{source.get('name')}: " if field in {"resource", "containerResource"} else ""
+    if target.get("averageUtilization") is not None:
+        shown = now.get("averageUtilization")
+        return f"{prefix}{'<unknown>' if shown is None else f'{shown}%'}/{target['averageUtilization']}%"
+    kind = "averageValue" if target.get("averageValue") is not None else "value"
+    suffix = " (avg)" if kind == "averageValue" and field in {"object", "external"} else ""
+    return f"{prefix}{now.get(kind) or '<unknown>'}/{target.get(kind)}{suffix}"
