@@ -10,9 +10,9 @@ import orjson
 
 from moorage.api.answers import Answer
 from moorage.api.list_options import is_true
-from moorage.api.pipeline import Kind, Tools, Unreadable, decoded, is_dry_run, kind_of, manager_of
+from moorage.api.pipeline import Kind, Tools, Unreadable, decoded, is_dry_run, kind_of
 from moorage.api.request import Draft, Request
-from moorage.api.write import Change, apply_change
+from moorage.api.write import Change, apply_change, create_applied, tracking_of
 from moorage.objects.errors import BadRequest, Cause, UnsupportedMediaType, invalid, not_found
 from moorage.objects.go_values import go_text
 from moorage.objects.json_patch import json_patch
@@ -95,19 +95,30 @@ def _fresh(obj: Any) -> Draft:  # noqa: ANN401
 
 async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry_run: bool) -> Answer:  # noqa: ANN401
     """Server-side apply: merge the applied fields into the object, or create it from them."""
-    from moorage.objects.server_side_apply import apply as apply_fields
+    from moorage.objects.server_side_apply import Applied, apply
 
     resource = kind.resource
-    manager, force = manager_of(request), is_true(request.query.get("force"))
+    _check_applied(request, body)
+    tracking, force = tracking_of(kind, request), is_true(request.query.get("force"))
     if tools.storage.find(resource, request.namespace, request.name) is None:
         if request.subresource:
             raise not_found(resource.plural, resource.group, request.name)
-        raise not_found(resource.plural, resource.group, request.name)
-    result: list[list[dict[str, Any]]] = []
+        return await create_applied(tools, kind, request, apply(None, body, tracking, force=force), dry_run=dry_run)
+    last: list[Applied] = []
 
     def make(old: Object) -> Draft:
-        merged = apply_fields(old, body, manager, force)
-        result[:] = [merged.managed]
+        merged = apply(old, body, tracking, force=force)
+        last[:] = [merged]
         return decoded(kind, request, _fresh(merged.obj))
 
-    return await apply_change(tools, request, Change(make, patched=True, managed=lambda _: result[0]), dry_run=dry_run)
+    change = Change(make, patched=True, managed=lambda _: last[0].managed)
+    return await apply_change(tools, request, change, dry_run=dry_run)
+
+
+def _check_applied(request: Request, body: Any) -> None:  # noqa: ANN401
+    """Refuse an apply without a manager, or of another object. Raises Invalid, BadRequest."""
+    if not request.query.get("fieldManager"):
+        cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+        raise invalid("PatchOptions", "meta.k8s.io", "", [cause])
+    if not isinstance(body, dict):
+        raise BadRequest("error decoding YAML: the patch is no object")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.api.request import Draft
-from moorage.objects.selector_rules import labels_text, selector_text
 from moorage.objects.metadata import Object, metadata_of
+from moorage.objects.selector_rules import labels_text, selector_text
 
 #: The metadata that a Scale shares with its object.
 _SHARED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -59,7 +59,7 @@ def _built_in_selector(selector: Mapping[str, Any] | None) -> str:
     return labels_text(selector)
 
 
-def _at(obj: Object, path: str) -> Any:  # noqa: ANN401
+def _at(obj: Object, path: str) -> Any:
     value: Any = obj
     for step in path.strip(".").split(".") if path else ():
         value = value.get(step) if isinstance(value, Mapping) else None

@@ -5,7 +5,9 @@ Source: apiserver/pkg/registry/generic/registry/store.go, apiserver/pkg/registry
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from moorage.api.answers import Answer
 from moorage.api.conversion import is_converted, stored
@@ -26,8 +28,14 @@ from moorage.objects.managed_fields import Tracking, requested_managed_fields, t
 from moorage.objects.metadata import Object, finalizers_of, format_time, is_terminating
 from moorage.objects.object_meta import validate_object_meta, validate_object_meta_update
 
+if TYPE_CHECKING:
+    from moorage.objects.server_side_apply import Applied
+
 #: How often an update that did not insist on a revision is tried again after somebody else wrote first.
 ATTEMPTS = 5
+
+#: Subresources by which only the status changes.
+STATUS_SUBRESOURCES = frozenset({"status", "approval"})
 
 #: The longest generated name: the base is cut so that the suffix fits. Source: apiserver/pkg/storage/names.
 NAME_MOST, SUFFIX = 63, 5
@@ -52,6 +60,13 @@ async def create(tools: Tools, request: Request, draft: Draft) -> Answer:
             if draft["metadata"].get("name") or attempt == NAME_ATTEMPTS - 1:
                 raise
     raise PlainError("unreachable: the last attempt returns or raises")
+
+
+async def create_applied(tools: Tools, kind: Kind, request: Request, applied: "Applied", *, dry_run: bool) -> Answer:
+    """Create an object that was applied and is not there yet."""
+    draft = decoded(kind, request, orjson.loads(orjson.dumps(applied.obj)))
+    ready = await prepared(tools, kind, request, draft, managed=applied.managed)
+    return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
 
 
 async def prepared(
@@ -215,7 +230,7 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
     else:
         live = {**old, "metadata": {**old["metadata"], "managedFields": requested_managed_fields(old, requested)}}
         managed = track_update(live, draft, tracking_of(kind, request))
-    if request.subresource == "status":
+    if request.subresource in STATUS_SUBRESOURCES:
         draft = {**old, "metadata": metadata, **({"status": draft["status"]} if "status" in draft else {})}
     await tools.admission.mutate(draft, old, request, tools.lookup)
     metadata = draft["metadata"]
@@ -270,7 +285,7 @@ def _kept_metadata(new: Object, old: Object) -> dict[str, Any]:
 
 def _prepare(tools: Tools, kind: Kind, request: Request, draft: Draft, old: Object) -> None:
     """Let the kind keep what this endpoint may not change; count a new generation when the desired state changed."""
-    if request.subresource == "status":
+    if request.subresource in STATUS_SUBRESOURCES:
         kind.call("prepare_status", draft, old, request, tools.lookup)
         return
     if "status" in kind.resource.subresources:
@@ -285,7 +300,7 @@ def _prepare(tools: Tools, kind: Kind, request: Request, draft: Draft, old: Obje
 
 
 def _rule_causes(kind: Kind, request: Request, draft: Draft, old: Object) -> list[Cause]:
-    if request.subresource == "status":
+    if request.subresource in STATUS_SUBRESOURCES:
         return kind.causes("validate_status", draft, old, request)
     return kind.causes("validate", draft, request) + kind.causes("validate_update", draft, old, request)
 
