@@ -13,6 +13,7 @@ from moorage.api import delete as deletion
 from moorage.api import patch as patching
 from moorage.api import read, write
 from moorage.api.answers import Answer, Page, WatchChange
+from moorage.api.list_options import parse_revision
 from moorage.api.pipeline import Admission, Tools
 from moorage.api.request import Draft, Request
 from moorage.api.resources import Resources
@@ -44,7 +45,7 @@ class Api:
         """Return one object, or its scale. Raises NotFound."""
         if request.subresource == "scale":
             return read_scale(self._tools, request)
-        read.parse_revision(request.query.get("resourceVersion", ""), where="get")
+        parse_revision(request.query.get("resourceVersion", ""), where="get")
         return Answer(200, found(self._tools, request))
 
     async def list(self, request: Request) -> Page:
@@ -75,7 +76,7 @@ class Api:
             return await write_scale(self._tools, request, lambda _: draft, insist=True)
         return await write.update(self._tools, request, draft)
 
-    async def patch(self, request: Request, patch: Any, content_type: str) -> Answer:  # noqa: ANN401
+    async def patch(self, request: Request, patch: Any, content_type: str) -> Answer:
         """Patch an object or its subresource."""
         if request.subresource == "scale":
             make: Callable[..., Draft] = patching.scale_maker(patch, content_type)

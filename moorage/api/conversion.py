@@ -122,7 +122,7 @@ def _autoscaler_v2(obj: Object) -> dict[str, Any]:
     return result | ({"status": stored_status} if "status" in obj else {})
 
 
-def _loaded(text: str, default: Any) -> Any:  # noqa: ANN401
+def _loaded(text: str, default: Any) -> Any:
     """Read JSON out of an annotation that a client may have broken: then it does not count."""
     try:
         return orjson.loads(text) if text else default

@@ -60,6 +60,15 @@ async def delete(tools: Tools, request: Request, body: Mapping[str, Any] | None)
     """Delete one object. Raises NotFound, Conflict (preconditions), Forbidden, Invalid."""
     resource = request.resource
     options = options_of(request, body)
+    if (
+        resource.id == "jobs.batch"
+        and options.get("propagationPolicy") is None
+        and options.get("orphanDependents") is None
+    ):
+        request.warn(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+            "or set propagationPolicy=Orphan to suppress this warning"
+        )
     for attempt in range(ATTEMPTS):
         item = tools.storage.find(resource, request.namespace, request.name)
         if item is None:
@@ -114,7 +123,10 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
     if not dry_run:
         await tools.storage.delete(kind.resource, item)
     if kind.resource.behaviour.get("deleteReturns") == "object" or finalizers_of(old):
-        return Answer(200, tools.storage.presented(kind.resource, item))
+        if grace is None:
+            return Answer(200, tools.storage.presented(kind.resource, item))
+        metadata["resourceVersion"] = str(tools.storage.caches.revision)
+        return Answer(200, draft)
     return Answer(200, _success(kind.resource, item))
 
 

@@ -24,7 +24,7 @@ JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
 
 
-async def patch(tools: Tools, request: Request, body: Any, content_type: str) -> Answer:  # noqa: ANN401
+async def patch(tools: Tools, request: Request, body: Any, content_type: str) -> Answer:
     """Patch an object, or one of its subresources; apply creates what is missing."""
     resource, kind = request.resource, kind_of(request.resource)
     dry_run = is_dry_run(request, "PatchOptions")
@@ -39,7 +39,7 @@ async def patch(tools: Tools, request: Request, body: Any, content_type: str) ->
     )
 
 
-def _patched(kind: Kind, request: Request, draft: Draft, body: Any) -> Draft:  # noqa: ANN401
+def _patched(kind: Kind, request: Request, draft: Draft, body: Any) -> Draft:
     """Return the patched object as its type holds it. Raises Invalid: the fault is the patch's."""
     try:
         return decoded(kind, request, draft)
@@ -57,7 +57,7 @@ def check_options(request: Request) -> None:
         raise invalid("PatchOptions", "meta.k8s.io", "", causes)
 
 
-def _maker(kind: Kind, body: Any, content_type: str) -> Callable[[Object], Draft]:  # noqa: ANN401
+def _maker(kind: Kind, body: Any, content_type: str) -> Callable[[Object], Draft]:
     """Return what turns the current object into the wanted one: a fresh one that shares nothing with it."""
     if content_type == JSON:
         return lambda old: _fresh(json_patch(old, body))
@@ -74,7 +74,7 @@ def _maker(kind: Kind, body: Any, content_type: str) -> Callable[[Object], Draft
     )
 
 
-def scale_maker(body: Any, content_type: str) -> Callable[[Object], Draft]:  # noqa: ANN401
+def scale_maker(body: Any, content_type: str) -> Callable[[Object], Draft]:
     """Return what turns the current Scale into the wanted one. Raises UnsupportedMediaType."""
     if content_type == JSON:
         return lambda scale: _fresh(json_patch(scale, body))
@@ -86,14 +86,14 @@ def scale_maker(body: Any, content_type: str) -> Callable[[Object], Draft]:  # n
     )
 
 
-def _fresh(obj: Any) -> Draft:  # noqa: ANN401
+def _fresh(obj: Any) -> Draft:
     if not isinstance(obj, dict):
         raise BadRequest("the patch does not result in an object")
     draft: Draft = orjson.loads(orjson.dumps(obj))
     return draft
 
 
-async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry_run: bool) -> Answer:  # noqa: ANN401
+async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry_run: bool) -> Answer:
     """Server-side apply: merge the applied fields into the object, or create it from them."""
     from moorage.objects.server_side_apply import Applied, apply
 
@@ -115,7 +115,7 @@ async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry
     return await apply_change(tools, request, change, dry_run=dry_run)
 
 
-def _check_applied(request: Request, body: Any) -> None:  # noqa: ANN401
+def _check_applied(request: Request, body: Any) -> None:
     """Refuse an apply without a manager, or of another object. Raises Invalid, BadRequest."""
     if not request.query.get("fieldManager"):
         cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")

@@ -120,7 +120,7 @@ class Kind:
         """Whether metadata.generation counts the changes of the desired state."""
         return self.resource.custom or self.resource.kind in WITH_GENERATION
 
-    def call(self, function: str, *arguments: object) -> Any:  # noqa: ANN401
+    def call(self, function: str, *arguments: object) -> Any:
         """Call an optional rule; None if the kind has no such rule."""
         rule = getattr(self.rules, function, None)
         return rule(*arguments) if rule is not None else None

@@ -141,7 +141,7 @@ def _bind_conflict(name: str, why: str) -> Exception:
     return conflict("pods/binding", "", name, why)
 
 
-def _at(request: Request, resource: Any, name: str) -> Request:  # noqa: ANN401
+def _at(request: Request, resource: Any, name: str) -> Request:
     return Request(
         request.user,
         "update",
@@ -216,7 +216,7 @@ async def _take_from(tools: Tools, request: Request, budget: Object, pod: Object
     allowed = status.get("disruptionsAllowed", 0)
     if status.get("observedGeneration", 0) < metadata.get("generation", 0):
         raise _refused(
-            f"Cannot evict pod as it would violate the pod's disruption budget.",
+            "Cannot evict pod as it would violate the pod's disruption budget.",
             f"The disruption budget {metadata['name']} is still being processed by the server.",
         )
     if allowed <= 0:

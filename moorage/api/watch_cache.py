@@ -17,8 +17,8 @@ from moorage.api.resources import id_of_prefix
 from moorage.api.selection import Selection, Step
 from moorage.objects.encoded import Encoded, with_revision
 from moorage.objects.errors import Expired
-from moorage.objects.metadata import Object
 from moorage.objects.field_selectors import fields_for
+from moorage.objects.metadata import Object
 from moorage.store.store import Change, Store
 
 #: How much history a resource keeps for watchers that reconnect. A watcher that was away for longer lists again, as

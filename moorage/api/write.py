@@ -24,7 +24,7 @@ from moorage.objects.errors import (
     invalid,
     not_found,
 )
-from moorage.objects.managed_fields import Tracking, requested_managed_fields, track_update
+from moorage.objects.managed_fields import Hidden, Tracking, requested_managed_fields, track_update
 from moorage.objects.metadata import Object, finalizers_of, format_time, is_terminating
 from moorage.objects.object_meta import validate_object_meta, validate_object_meta_update
 
@@ -64,7 +64,13 @@ async def create(tools: Tools, request: Request, draft: Draft) -> Answer:
 
 async def create_applied(tools: Tools, kind: Kind, request: Request, applied: "Applied", *, dry_run: bool) -> Answer:
     """Create an object that was applied and is not there yet."""
+    metadata = applied.obj.get("metadata") or {}
+    _check_name(metadata, request)
+    if uid := metadata.get("uid"):
+        text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise conflict(kind.resource.plural, kind.resource.group, request.name, text)
     draft = decoded(kind, request, orjson.loads(orjson.dumps(applied.obj)))
+    draft["metadata"].pop("resourceVersion", None)
     ready = await prepared(tools, kind, request, draft, managed=applied.managed)
     return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
 
@@ -221,7 +227,8 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
     draft = change.make(old)
     if change.trusted:
         return None if _is_same(draft, old) else draft
-    _check_name(draft.get("metadata") or {}, request)
+    if change.managed is None:
+        _check_name(draft.get("metadata") or {}, request)
     _check_identity(kind, request, change, draft, item)
     metadata = draft["metadata"] = _kept_metadata(draft["metadata"], old["metadata"])
     requested = metadata.pop("managedFields", None)
@@ -245,6 +252,15 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
     if managed:
         metadata["managedFields"] = managed
     return None if _is_same(draft, old) else draft
+
+
+def _keep_hidden(metadata: dict[str, Any], old: Object, hidden: Hidden) -> None:
+    """Take back what the status endpoint of this kind does not change of the metadata."""
+    names = {*metadata, *old} if "metadata" in hidden.members else hidden.metadata
+    for name in names - {"resourceVersion", "managedFields", "generation"}:
+        metadata.pop(name, None)
+        if name in old:
+            metadata[name] = old[name]
 
 
 def _check_identity(kind: Kind, request: Request, change: Change, draft: Draft, item: Encoded) -> None:
@@ -278,6 +294,7 @@ def _kept_metadata(new: Object, old: Object) -> dict[str, Any]:
         metadata["generateName"] = old["generateName"]
     metadata.pop("resourceVersion", None)
     metadata.pop("selfLink", None)
+    metadata.pop("generation", None)
     if "generation" in old:
         metadata["generation"] = old["generation"]
     return metadata

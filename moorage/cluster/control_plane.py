@@ -11,9 +11,9 @@ from moorage.aio.entropy import Entropy
 from moorage.aio.tasks import Tasks
 from moorage.api.admission.chain import AdmissionChain
 from moorage.api.api import Api
-from moorage.cluster.local import LocalClient
 from moorage.api.request import SYSTEM, User
 from moorage.cluster.bootstrap import create_missing, system_objects
+from moorage.cluster.local import LocalClient
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
 from moorage.reconciler.loop import Reconciler

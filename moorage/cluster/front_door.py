@@ -25,6 +25,9 @@ from moorage.server.metrics import Metrics
 from moorage.server.pages import Documents, Pages
 from moorage.server.serve import CannotListen, Server
 
+#: What upstream checks under these names; here all of it is done before the API says that it is ready.
+_HOOKS = ("poststarthook/start-apiserver-admission-initializer", "poststarthook/rbac/bootstrap-roles")
+
 
 class FrontDoor:
     """Listens, and answers once the control plane is open."""
@@ -74,6 +77,9 @@ class FrontDoor:
         self.port = server.address[1]
         return self.port
 
+    def _progress(self) -> str:
+        return "" if self._ready else "not finished"
+
     def open(self) -> None:
         """Tell callers that the API is ready."""
         self._ready = True
@@ -86,7 +92,7 @@ class FrontDoor:
     def _documents(self, control: ControlPlane, tokens: Tokens) -> Documents:
         resources = control.api.resources
         checks: Mapping[str, Callable[[], str]] = {"ping": str, "log": str, "etcd": str}
-        ready = {**checks, "poststarthook/start-apiserver": lambda: "" if self._ready else "not started yet"}
+        ready = {**checks, **dict.fromkeys(_HOOKS, self._progress)}
 
         def url() -> str:
             return f"https://{self._config.host}:{self.port}"

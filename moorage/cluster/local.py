@@ -61,7 +61,7 @@ class LocalClient:
         patch: Any,
         *,
         content_type: str = "application/merge-patch+json",
-        manager: str = "",  # noqa: ANN401
+        manager: str = "",
     ) -> Object:
         """Patch the object; content_type says which kind of patch."""
         query = {"fieldManager": manager} if manager else {}

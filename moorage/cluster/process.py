@@ -49,7 +49,7 @@ def run(config: ClusterConfig, report: Report) -> int:
     return 1
 
 
-def _loop(main: Any) -> int:  # noqa: ANN401
+def _loop(main: Any) -> int:
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop

@@ -21,7 +21,7 @@ from moorage.api.kinds.workload.templates import validate_same_selector, validat
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
 from moorage.objects.internal_form import internal_form
-from moorage.objects.metadata import Object, name_of
+from moorage.objects.metadata import Object, annotations_of, generation_of, name_of
 from moorage.objects.validation import forbidden, invalid, not_supported
 
 has_generation = True
@@ -33,6 +33,13 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     """Start with a status that says nothing."""
     del request, lookup
     draft["status"] = {}
+
+
+def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
+    """Count a change of annotations as a new generation: they say what a rollout is for."""
+    del request, lookup
+    if annotations_of(draft) != annotations_of(old) and draft.get("spec") == old.get("spec"):
+        draft["metadata"]["generation"] = generation_of(old) + 1
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
@@ -98,7 +105,9 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
     texts = name_warnings(name_of(obj)) if old is None else []
-    return texts + spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
+    return texts + spec_warnings(
+        "spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
+    )
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

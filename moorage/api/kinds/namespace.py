@@ -71,3 +71,9 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 def cells(obj: Object, now: datetime) -> list[Any]:
     """Return name, status, age."""
     return [name_of(obj), (obj.get("status") or {}).get("phase") or "", age_of(obj, now)]
+
+
+def mark_deleted(draft: Draft, request: Request) -> None:
+    """Say that the namespace is going."""
+    del request
+    draft["status"] = {**(draft.get("status") or {}), "phase": "Terminating"}

@@ -146,7 +146,11 @@ def _validate_transitions(status: Mapping[str, Any], before: Mapping[str, Any], 
     if policy == "Always":
         return []
     text = "may not be transitioned to non-terminated state"
-    own = {each.get("name") for each in spec.get("containers") or () if each.get("restartPolicy") or each.get("restartPolicyRules")}
+    own = {
+        each.get("name")
+        for each in spec.get("containers") or ()
+        if each.get("restartPolicy") or each.get("restartPolicyRules")
+    }
     now = {each.get("name"): each for each in status.get("containerStatuses") or ()}
     causes = []
     for index, was in enumerate(before.get("containerStatuses") or ()):
@@ -182,3 +186,14 @@ def warnings(obj: Object, old: Object | None) -> list[str]:
     if old is not None:
         return []
     return pod_warnings("spec", obj.get("metadata") or {}, obj.get("spec") or {})
+
+
+def grace_seconds(old: Object, asked: int | None) -> int | None:
+    """Return how long the pod may take to go: as asked, else as its spec says; a pod that never ran goes at once.
+
+    Source: registry/core/pod/strategy.go CheckGracefulDelete (v1.37).
+    """
+    spec, phase = old["spec"], (old.get("status") or {}).get("phase")
+    if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):
+        return 0
+    return asked if asked is not None else int(spec.get("terminationGracePeriodSeconds", 30))
