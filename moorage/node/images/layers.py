@@ -5,6 +5,7 @@ would climb out of it is refused. Whiteouts become overlay's: a character device
 all files belong to us (in the user namespace: to root).
 """
 
+import errno
 import gzip
 import hashlib
 import io
@@ -36,6 +37,19 @@ BROKEN = (
     KeyError,
     RecursionError,
 )
+
+#: What the kernel says to entries that contradict each other, rather than to a full or broken disk.
+_FAULTS_OF_THE_ARCHIVE = {
+    errno.EEXIST,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.EMLINK,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ENOTEMPTY,
+}
 
 
 def bad_layer(message: str) -> RuntimeFailure:
@@ -125,7 +139,12 @@ class _Unpacking:
     def run(self, reader: IO[bytes]) -> None:
         with tarfile.open(fileobj=reader, mode="r|", bufsize=CHUNK) as archive:
             for entry in archive:
-                self._put(archive, entry)
+                try:
+                    self._put(archive, entry)
+                except OSError as error:
+                    if error.errno in _FAULTS_OF_THE_ARCHIVE:
+                        raise bad_layer(f'the entry "{entry.name}" cannot be made: {error.strerror}') from error
+                    raise
         for path, entry in reversed(self._directories):
             with suppress(OSError):
                 os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
@@ -140,8 +159,11 @@ class _Unpacking:
         if name == OPAQUE:
             os.setxattr(parent, self._prefix + "opaque", b"y")
         elif name.startswith(WHITEOUT):
-            self._clear(f"{parent}/{name[len(WHITEOUT) :]}")
-            os.mknod(f"{parent}/{name[len(WHITEOUT) :]}", stat.S_IFCHR, 0)
+            hidden = name[len(WHITEOUT) :]
+            if hidden in ("", ".", ".."):
+                raise bad_layer(f'the entry "{entry.name}" hides no file')
+            self._clear(f"{parent}/{hidden}")
+            os.mknod(f"{parent}/{hidden}", stat.S_IFCHR, 0)
         elif entry.isdir():
             self._put_directory(path, entry)
         else:
@@ -235,8 +257,8 @@ class _Unpacking:
         if not parts:
             raise bad_layer("a hard link to the layer's root")
         path = f"{self._resolve(parts[:-1], make=False)}/{parts[-1]}"
-        if not os.path.lexists(path):
-            raise bad_layer(f"a hard link to {name}, which is not in the layer before it")
+        if not os.path.lexists(path) or (os.path.isdir(path) and not os.path.islink(path)):
+            raise bad_layer(f"a hard link to {name}, which is no file in the layer before it")
         return path
 
     def _resolve(self, parts: list[str], *, make: bool) -> str:

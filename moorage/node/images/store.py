@@ -2,7 +2,7 @@
 
     layers/<digest>/     unpacked, ready as overlay's lower directory; named by the first half of its diff id's digest
     images/<digest>.json one image: its references, layers, configuration
-    tmp/                 what is not finished; emptied on opening
+    tmp/                 what is not finished, by process; what dead ones left is removed on opening
 
 Everything appears by rename, so that a crash leaves the old or the new. A layer is kept as long as an image names it.
 """
@@ -63,7 +63,8 @@ class ImageStore:
         for name in ("layers", "images", "tmp"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         for leftover in (self.directory / "tmp").iterdir():
-            trees.remove(leftover)
+            if not _is_in_use(leftover):
+                trees.remove(leftover)
         for path in sorted((self.directory / "images").glob("*.json")):
             self._remember(_read_image(path, self.directory))
         self._remember(host_image.make(self.directory / "layers"))
@@ -169,9 +170,11 @@ class ImageStore:
         trees.remove(target.parent)
 
     def _work_directory(self) -> Path:
-        work = self.directory / "tmp" / f"{os.getpid()}-{next(self._numbers)}"
-        work.mkdir()
-        return work
+        while True:
+            work = self.directory / "tmp" / f"{os.getpid()}-{next(self._numbers)}"
+            with suppress(FileExistsError):  # of another store in this process, or of one that had our pid
+                work.mkdir()
+                return work
 
     def _layer(self, diff_id: str) -> Path:
         return self.directory / "layers" / diff_id.rpartition(":")[2][:32]
@@ -227,10 +230,18 @@ class ImageStore:
             "digest": image.digest,
             "size_bytes": image.size_bytes,
         }
-        temporary = self.directory / "tmp" / f"record-{next(self._numbers)}"
+        work = self._work_directory()
+        temporary = work / "record"
         temporary.write_text(json.dumps(record))
         temporary.replace(self._record(image.id))
+        work.rmdir()
         self._remember(image)
+
+
+def _is_in_use(leftover: Path) -> bool:
+    """Tell whether the process that made this temporary directory may still be at work."""
+    pid = leftover.name.partition("-")[0]
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()
 
 
 def _read_image(path: Path, directory: Path) -> Image:

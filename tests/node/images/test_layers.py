@@ -82,6 +82,11 @@ ESCAPES = {
     "link circle": [entry("a", SYM, "b"), entry("b", SYM, "a"), ("a/x", b"x")],
     "through a file": [("file", b"x"), ("file/inner", b"x")],
     "whiteout outside": [("../.wh.secret", b"")],
+    "whiteout of the parent": [(".wh...", b"")],
+    "whiteout of itself": [("dir/.wh..", b"")],
+    "whiteout of nothing": [("dir/.wh.", b"")],
+    "hard link to a directory": [entry("dir", DIR), entry("other", LNK, "dir")],
+    "a name that is too long": [("x" * 300, b"")],
 }
 
 
@@ -127,9 +132,11 @@ def test_broken_archives_are_clear_failures(tmp_path: Path, data: bytes) -> None
     assert not (tmp_path / "layer").exists()
 
 
-NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", "", ".wh.a", ".wh..wh..opq"]), min_size=1, max_size=4).map(
-    "/".join
-)
+NAMES = st.lists(
+    st.sampled_from(["a", "b", "..", ".", "", ".wh.a", ".wh..wh..opq", ".wh..", ".wh...", ".wh."]),
+    min_size=1,
+    max_size=4,
+).map("/".join)
 ANY_ENTRY = st.one_of(
     st.tuples(NAMES, st.binary(max_size=5)),
     st.builds(
