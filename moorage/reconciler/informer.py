@@ -270,7 +270,7 @@ class Informers:
 
 def field_of(item: Encoded, label: str) -> str:
     """Return the value of a field selector label: as the API computed it, or else from the path in the object."""
-    value = item.fields.get(label)
+    value = item.uid if label == "metadata.uid" else item.fields.get(label)
     if value is not None:
         return value
     found: object = item.object
