@@ -3,7 +3,6 @@
 Source: pkg/apis/core/validation/validation.go, validateProjectedVolumeSource and its like (v1.37).
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +12,16 @@ from moorage.objects.errors import Cause
 from moorage.objects.internal_form import internal_form
 from moorage.objects.selector_rules import validate_label_selector
 from moorage.objects.validation import (
+    Check,
     dns1123_label_problems,
+    dns1123_subdomain_problems,
     each_invalid,
     forbidden,
     id_problems,
     invalid,
     not_supported,
     required,
+    too_long,
 )
 
 Source = Mapping[str, Any]
@@ -28,6 +30,9 @@ TOKEN_LEAST_SECONDS, TOKEN_MOST_SECONDS = 600, 1 << 32
 CERTIFICATE_LEAST_SECONDS, CERTIFICATE_MOST_SECONDS = 3600, 86400
 _KEY_TYPES = ("RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")
 _SIGNER_TEXT = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
+
+#: The longest domain of a signer's name, and the longest such name.
+_DOMAIN_MOST, _SIGNER_MOST = 253, 571
 
 
 def validate_secret(path: str, source: Source) -> list[Cause]:
