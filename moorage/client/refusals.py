@@ -28,7 +28,7 @@ _CLASSES: Final[tuple[type[StatusError], ...]] = (
 )
 _BY_REASON: Final = {each.reason: each for each in _CLASSES}
 #: For answers without a reason. 409 without one is a conflict, not a name that is taken.
-_BY_CODE: Final = {each.code: each for each in reversed(_CLASSES)} | {409: errors.Conflict}
+_BY_CODE: Final = {each.code: each for each in _CLASSES} | {409: errors.Conflict, 500: errors.PlainError}
 
 
 def error_of(status: Mapping[str, Any], code: int = 0) -> StatusError:

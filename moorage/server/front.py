@@ -22,7 +22,7 @@ from moorage.server.callers import Authenticator, Authorizer, credentials_of, im
 from moorage.server.gateway import PodGateway
 from moorage.server.metrics import Metrics, Served
 from moorage.server.pages import Ask, Pages
-from moorage.server.replies import Header, Reply, header_lines
+from moorage.server.replies import Done, Header, Reply, header_lines
 from moorage.server.requests import Call, certificate_of_connection, read_body
 from moorage.server.routes import BadTarget, OtherPath, ResourcePath, fault_of, verb_for
 from moorage.server.streams import Stopping, Streams
@@ -145,7 +145,7 @@ class Front:
             outcome = Reply(503, b"the server is stopping\n", errors.PLAIN_TEXT)
             outcome.keep_alive = False
         except ConnectionError:
-            raise
+            return Done()
         except Exception as error:  # noqa: BLE001 (the border of the process)
             outcome = self._refusal(call, error, audit_id)
         if isinstance(outcome, Reply):

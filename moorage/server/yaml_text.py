@@ -62,9 +62,33 @@ def dump(value: Any) -> bytes:
     """Return a JSON value as YAML text: keys in order of the alphabet, lists not indented."""
     import yaml
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(value, Dumper=dumper, sort_keys=True, allow_unicode=True, default_flow_style=False)
+    text: str = yaml.dump(value, Dumper=_dumper_class(), sort_keys=True, allow_unicode=True, default_flow_style=False)
     return text.encode()
+
+
+@cache
+def _dumper_class() -> Any:
+    """Make the dumper: it quotes what Go would take for something else than text."""
+    import yaml
+
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+        """Writes scalars so that Go reads them back."""
+
+    _resolve_as_go(Dumper)
+    return Dumper
+
+
+def _resolve_as_go(kind: Any) -> None:
+    """Give a loader or dumper Go's idea of which plain scalars are no text."""
+    kind.yaml_implicit_resolvers = {}
+    for tag, pattern, first in (
+        ("bool", _BOOLEAN, list("yYtToOnNfF")),
+        ("int", _INTEGER, list("-+0123456789")),
+        ("float", _FLOAT, list("-+0123456789.")),
+        ("null", _NULL, ["~", "n", "N", ""]),
+        ("merge", re.compile(r"^(?:<<)$"), ["<"]),
+    ):
+        kind.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, first)
 
 
 @cache
@@ -87,15 +111,7 @@ def _loader_class() -> Any:
                 result[key] = self.construct_object(value_node, deep=deep)
             return result
 
-    Loader.yaml_implicit_resolvers = {}
-    for tag, pattern, first in (
-        ("bool", _BOOLEAN, "yYtToOnNfF"),
-        ("int", _INTEGER, "-+0123456789"),
-        ("float", _FLOAT, "-+0123456789."),
-        ("null", _NULL, ["~", "n", "N", ""]),
-        ("merge", re.compile(r"^(?:<<)$"), ["<"]),
-    ):
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list(first))
+    _resolve_as_go(Loader)
     Loader.add_constructor("tag:yaml.org,2002:bool", lambda loader, node: _BOOLEANS[node.value.lower()])
     Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: _integer(node.value))
     Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _float(node.value))
