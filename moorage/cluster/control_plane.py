@@ -48,12 +48,11 @@ class ControlPlane:
 
     async def start(self, drivers: Mapping[str, Driver], certificate_authority: Callable[[], str]) -> None:
         """Start controllers and scheduler; returns once their caches are filled."""
-        from moorage.controllers import service_accounts
-        from moorage.controllers.registry import controllers
+        from moorage.controllers.registry import Settings, controllers
 
         self.tasks.keep("events", self.recorder.run)
         self.reconciler = Reconciler(
             self.client, self.informers, self.clock, self.tasks, self.recorder, drivers=drivers
         )
-        publisher = service_accounts.root_certificates(certificate_authority())
-        await self.reconciler.start((service_accounts.accounts(), publisher, *controllers()))
+        settings = Settings(certificate_authority(), drivers.keys(), self.api.resources.all)
+        await self.reconciler.start(controllers(settings))

@@ -1,18 +1,54 @@
-"""The list of all controllers. Built on first use: a process that runs none imports none of them."""
+"""The list of all controllers. Built when a process runs them: one that runs none imports none of them."""
 
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from moorage.controllers.rule import Controller
+from moorage.objects.kinds import Resource
 
 
-@cache
-def controllers() -> tuple[Controller, ...]:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What controllers must be told.
+
+    authority:    the certificate authority that namespaces publish, as PEM.
+    provisioners: the names of the provisioners that are served here.
+    resources:    every resource that the API serves, in every version; may grow.
+    """
+
+    authority: str
+    provisioners: Collection[str]
+    resources: Callable[[], Iterable[Resource]]
+
+
+def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
-    from moorage.controllers import deployment, replicaset, statefulset
+    from moorage.controllers import deployment, garbage_collector, namespaces, replicaset, service_accounts, statefulset
+    from moorage.controllers.volumes import binder, expansion, protection, provisioner
 
+    def content() -> Sequence[str]:
+        return sorted({row.id for row in settings.resources() if namespaces.is_content(row)})
+
+    def collectable() -> Sequence[str]:
+        return sorted({row.id for row in settings.resources() if garbage_collector.is_collectable(row)})
+
+    def resource_of(api_version: str, kind: str) -> Resource | None:
+        return next((row for row in settings.resources() if (row.api_version, row.kind) == (api_version, kind)), None)
+
+    collector = garbage_collector.Collector(resource_of, collectable)
     return (
+        service_accounts.ACCOUNT_CONTROLLER,
+        service_accounts.certificate_controller(settings.authority),
         statefulset.CONTROLLER,
         replicaset.CONTROLLER,
         replicaset.REPLICATION,
         deployment.CONTROLLER,
+        binder.CLAIM_CONTROLLER,
+        binder.VOLUME_CONTROLLER,
+        *provisioner.controllers_for(settings.provisioners),
+        protection.CLAIM_CONTROLLER,
+        protection.VOLUME_CONTROLLER,
+        expansion.controller_for(settings.provisioners),
+        garbage_collector.controller_for(collector, collectable()),
+        namespaces.controller_for(content),
     )
