@@ -159,7 +159,7 @@ ExactDeviceRequest: DeviceClassName="" Selectors AllocationMode="" Count=0 Admin
 ClaimTemplateSpec: Spec=DeviceClaimSpec
 IngressClassParameters: APIGroup Kind="" Name="" Scope Namespace
 ServiceCIDRSpec: CIDRs
-"""
+"""  # noqa: E501 (one line a type)
 
 #: Internal fields whose JSON name is another word.
 _RENAMED = {"deprecatedserviceaccount": "serviceaccount", "cephmonitors": "monitors", "rbdimage": "image"}

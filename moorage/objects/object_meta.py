@@ -86,14 +86,7 @@ def validate_object_meta(
         causes.append(required(f"{path}.name", "name or generateName is required"))
     elif problems := rule(name):
         causes += each_invalid(f"{path}.name", name, problems)
-    namespace = metadata.get("namespace") or ""
-    if namespaced:
-        if not namespace:
-            causes.append(required(f"{path}.namespace"))
-        elif problems := dns1123_label_problems(namespace):
-            causes += each_invalid(f"{path}.namespace", namespace, problems)
-    elif namespace:
-        causes.append(forbidden(f"{path}.namespace", "not allowed on this type"))
+    causes += _validate_namespace(f"{path}.namespace", metadata.get("namespace") or "", namespaced=namespaced)
     if labels := metadata.get("labels"):
         causes += _validate_labels(f"{path}.labels", labels)
     if annotations := metadata.get("annotations"):
@@ -105,6 +98,12 @@ def validate_object_meta(
         if group not in _GENERIC_GROUPS:
             causes += _validate_kube_finalizers(f"{path}.finalizers", finalizers)
     return causes
+
+
+def _validate_namespace(path: str, namespace: str, *, namespaced: bool) -> list[Cause]:
+    if not namespaced:
+        return [forbidden(path, "not allowed on this type")] if namespace else []
+    return each_invalid(path, namespace, dns1123_label_problems(namespace)) if namespace else [required(path)]
 
 
 def validate_object_meta_update(new: Object, old: Object, *, path: str = "metadata") -> list[Cause]:
@@ -124,9 +123,10 @@ def validate_object_meta_update(new: Object, old: Object, *, path: str = "metada
             )
     if (new.get("generation") or 0) < (old.get("generation") or 0):
         causes.append(invalid(f"{path}.generation", new.get("generation") or 0, "must not be decremented"))
-    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
-        if new.get(field) != old.get(field):
-            causes.append(invalid(f"{path}.{field}", new.get(field), _IMMUTABLE))
+    fields = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+    causes += [
+        invalid(f"{path}.{field}", new.get(field), _IMMUTABLE) for field in fields if new.get(field) != old.get(field)
+    ]
     return causes
 
 

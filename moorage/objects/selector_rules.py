@@ -133,7 +133,9 @@ def selector_text(selector: Mapping[str, Any] | None) -> str:
     for each in selector.get("matchExpressions") or ():
         key, operator = each.get("key") or "", each.get("operator") or ""
         values = ",".join(sorted(each.get("values") or ()))
-        text = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(operator, f"!{key}")
+        text = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(
+            operator, f"!{key}"
+        )
         parts.append((key, text))
     return ",".join(text for _, text in sorted(parts, key=lambda part: part[0]))
 

@@ -85,12 +85,16 @@ def _claim_problems(item: Part, claim: Object) -> list[str]:
         if name not in requests:
             problems.append(f"minimum {name} usage per PersistentVolumeClaim is {text}.  No request is specified")
         elif requests[name] < parse_quantity(text):
-            problems.append(f"minimum {name} usage per PersistentVolumeClaim is {text}, but request is {requests[name]}")
+            problems.append(
+                f"minimum {name} usage per PersistentVolumeClaim is {text}, but request is {requests[name]}"
+            )
     for name, text in (item.get("max") or {}).items():
         if name not in requests:
             problems.append(f"maximum {name} usage per PersistentVolumeClaim is {text}.  No request is specified")
         elif requests[name] > parse_quantity(text):
-            problems.append(f"maximum {name} usage per PersistentVolumeClaim is {text}, but request is {requests[name]}")
+            problems.append(
+                f"maximum {name} usage per PersistentVolumeClaim is {text}, but request is {requests[name]}"
+            )
     return problems
 
 
@@ -112,7 +116,8 @@ def _bounds(kind: str, item: Part, requests: Amounts, limits: Amounts) -> list[s
     problems = [_below(kind, name, parse_quantity(text), requests, limits) for name, text in _items(item, "min")]
     problems += [_above(kind, name, parse_quantity(text), requests, limits) for name, text in _items(item, "max")]
     problems += [
-        _ratio(kind, name, parse_quantity(text), requests, limits) for name, text in _items(item, "maxLimitRequestRatio")
+        _ratio(kind, name, parse_quantity(text), requests, limits)
+        for name, text in _items(item, "maxLimitRequestRatio")
     ]
     return [problem for problem in problems if problem]
 

@@ -31,7 +31,17 @@ _SAFE_SYSCTLS = frozenset(
 )
 _SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
 _RESTRICTED_VOLUMES = frozenset(
-    {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret"}
+    {
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
 )
 
 
@@ -158,7 +168,9 @@ def _se_linux(_: Part, spec: Part) -> Violation | None:
     if types:
         parts.append(f"type{'s' if len(types) > 1 else ''} {', '.join(each[5:] for each in types)}")
     parts += others
-    return Violation("seLinuxOptions", f"{' and '.join(setters)} set forbidden securityContext.seLinuxOptions: {'; '.join(parts)}")
+    return Violation(
+        "seLinuxOptions", f"{' and '.join(setters)} set forbidden securityContext.seLinuxOptions: {'; '.join(parts)}"
+    )
 
 
 def _proc_mount(_: Part, spec: Part) -> Violation | None:
@@ -217,7 +229,8 @@ def _probe_hosts(_: Part, spec: Part) -> Violation | None:
     if not bad:
         return None
     found = sorted({host for each in bad for host in hosts(each)})
-    text = f"{_named(bad)} use{'s' if len(bad) == 1 else ''} probe or lifecycle host{'s' if len(found) > 1 else ''} {_quoted(found)}"
+    uses, hosts_word = "uses" if len(bad) == 1 else "use", "hosts" if len(found) > 1 else "host"
+    text = f"{_named(bad)} {uses} probe or lifecycle {hosts_word} {_quoted(found)}"
     return Violation("probe or lifecycle host", text)
 
 
@@ -275,7 +288,9 @@ def _non_root(_: Part, spec: Part) -> Violation | None:
     if explicit:
         setters.append(_named(explicit))
     if setters and (explicit or implicit):
-        return Violation("runAsNonRoot != true", f"{' and '.join(setters)} must not set securityContext.runAsNonRoot=false")
+        return Violation(
+            "runAsNonRoot != true", f"{' and '.join(setters)} must not set securityContext.runAsNonRoot=false"
+        )
     if of_pod is not True and implicit:
         text = f"pod or {_named(implicit)} must set securityContext.runAsNonRoot=true"
         return Violation("runAsNonRoot != true", text)
@@ -303,11 +318,15 @@ def _restricted_seccomp(_: Part, spec: Part) -> Violation | None:
     if wrong:
         setters.append(_named(wrong))
     if setters:
-        values = sorted({of_pod} - {None, *good} | {_context(each)["seccompProfile"]["type"] for each in wrong})
+        values = sorted(
+            {str(each["seccompProfile"]["type"]) for each in map(_context, wrong)} | {str(of_pod)} - {"None", *good}
+        )
         text = f"{' and '.join(setters)} must not set securityContext.seccompProfile.type to {_quoted(values)}"
         return Violation("seccompProfile", text)
     if of_pod is None and implicit:
-        text = f'pod or {_named(implicit)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
+        text = (
+            f'pod or {_named(implicit)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
+        )
         return Violation("seccompProfile", text)
     return None
 

@@ -7,9 +7,7 @@ from moorage.api.kind_rules import Lookup
 from moorage.api.request import Draft, Request
 from moorage.objects.metadata import Object
 
-RESOURCES = frozenset(
-    {"persistentvolumeclaims", "persistentvolumes", "volumeattributesclasses.storage.k8s.io"}
-)
+RESOURCES = frozenset({"persistentvolumeclaims", "persistentvolumes", "volumeattributesclasses.storage.k8s.io"})
 
 _FINALIZERS = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",

@@ -1,30 +1,43 @@
-"""ClusterRoleBindings: who has a role, in effect everywhere.
+"""ClusterRoleBindings: who has which role in the cluster.
 
-Source: pkg/apis/rbac/validation (v1.37).
+Source: pkg/registry/rbac/clusterrolebinding, pkg/apis/rbac/validation (v1.37).
 """
 
 from datetime import datetime
 from typing import Any
 
-from moorage.api.kinds.rbac import binding_cells, validate_binding, validate_role_ref_update
-from moorage.api.kinds.workload.cells import age_of
-from moorage.api.request import Request
+from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.rbac.bindings import binding_cells, validate_binding, validate_binding_update
+from moorage.api.kinds.rbac.escalation import check_binding
+from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object, name_of
+from moorage.objects.metadata import Object
+
+_ROLE_KINDS = ("ClusterRole",)
+
+
+def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
+    """Refuse to grant what the author does not have."""
+    check_binding(draft, None, request, lookup)
+
+
+def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
+    """Refuse to grant what the author does not have."""
+    check_binding(draft, old, request, lookup)
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
-    """Return every broken rule of a binding."""
+    """Return every broken rule of a ClusterRoleBinding."""
     del request
-    return validate_binding(obj, kinds=("ClusterRole",))
+    return validate_binding(obj, _ROLE_KINDS, namespaced=False)
 
 
 def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
-    """Return what of a binding may not change."""
+    """Return what of a ClusterRoleBinding may not change."""
     del request
-    return validate_role_ref_update(obj, old)
+    return validate_binding_update(obj, old)
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:
     """Return name, role, age, users, groups, service accounts."""
-    return [name_of(obj), *binding_cells(obj, age_of(obj, now))]
+    return binding_cells(obj, now)

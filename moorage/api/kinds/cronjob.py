@@ -51,7 +51,9 @@ def validate(obj: Object, request: Request) -> list[Cause]:
         causes.append(not_supported(place, policy, _POLICIES) if policy else required(place))
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
     if job.get("selector") is not None:
-        causes.append(invalid(f"{path}.selector", printed_selector(job["selector"]), "`selector` will be auto-generated"))
+        causes.append(
+            invalid(f"{path}.selector", printed_selector(job["selector"]), "`selector` will be auto-generated")
+        )
     if job.get("manualSelector"):
         causes.append(not_supported(f"{path}.manualSelector", True, ("nil", "false")))  # noqa: FBT003
     causes += validate_job_spec(path, job)

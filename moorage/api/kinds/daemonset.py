@@ -134,7 +134,13 @@ def cells(obj: Object, now: datetime) -> list[Any]:
     """Return name, desired, current, ready, up-to-date, available, node selector, age, containers, images, selector."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     template = spec.get("template") or {}
-    numbers = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled", "numberAvailable")
+    numbers = (
+        "desiredNumberScheduled",
+        "currentNumberScheduled",
+        "numberReady",
+        "updatedNumberScheduled",
+        "numberAvailable",
+    )
     return [
         name_of(obj),
         *(status.get(field) or 0 for field in numbers),

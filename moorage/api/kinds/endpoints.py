@@ -76,7 +76,9 @@ def _validate_port(path: str, port: Part, *, needs_name: bool) -> list[Cause]:
         causes += each_invalid(f"{path}.name", name, dns1123_label_problems(name))
     causes += each_invalid(f"{path}.port", number, port_number_problems(number))
     if protocol not in PROTOCOLS:
-        causes.append(not_supported(f"{path}.protocol", protocol, PROTOCOLS) if protocol else required(f"{path}.protocol"))
+        causes.append(
+            not_supported(f"{path}.protocol", protocol, PROTOCOLS) if protocol else required(f"{path}.protocol")
+        )
     if (application := port.get("appProtocol")) is not None:
         causes += each_invalid(f"{path}.appProtocol", application, qualified_name_problems(application))
     return causes

@@ -41,7 +41,9 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     """Start unmeasured."""
     del lookup
     is_old = request.resource.version == "v1"
-    draft["status"] = {"currentReplicas": 0, "desiredReplicas": 0} if is_old else {"desiredReplicas": 0, "currentMetrics": None}
+    draft["status"] = (
+        {"currentReplicas": 0, "desiredReplicas": 0} if is_old else {"desiredReplicas": 0, "currentMetrics": None}
+    )
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
@@ -52,9 +54,6 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     causes: list[Cause] = []
     if least is not None and least < 0:
         causes.append(invalid("spec.minReplicas", least, "must be greater than or equal to 0"))
-    if most < 1:
-        text = "must be greater than or equal to 1"
-        causes.append(invalid("spec.maxReplicas", most, text) if most else required("spec.maxReplicas"))
     if least is not None and most < least:
         causes.append(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
     causes += _validate_target("spec.scaleTargetRef", spec.get("scaleTargetRef") or {})
@@ -67,7 +66,16 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     for field, rules in (spec.get("behavior") or {}).items():
         if rules is not None:
             causes += _validate_rules(f"spec.behavior.{field}", rules)
+    # The least of maxReplicas is a declarative rule: those come last.
+    if most == 0:
+        causes.append(required("spec.maxReplicas"))
+    elif most < 1:
+        causes.append(invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
     return causes
+
+
+#: Kinds of the core group, which alone may be named without a group.
+_CORE_KINDS = frozenset({"ReplicationController", "Service", "Pod", "Node", "Namespace", "PersistentVolumeClaim"})
 
 
 def _validate_target(path: str, target: Part) -> list[Cause]:
@@ -79,7 +87,7 @@ def _validate_target(path: str, target: Part) -> list[Cause]:
     version = target.get("apiVersion") or ""
     if version.count("/") > 1:
         causes.append(invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}"))
-    elif "/" not in version and target.get("kind") not in {"ReplicationController", None, ""}:
+    elif "/" not in version and target.get("kind") not in _CORE_KINDS:
         causes.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
     return causes
 
@@ -92,9 +100,11 @@ def _validate_metric(path: str, metric: Part) -> list[Cause]:
     if kind not in _SOURCES:
         return [*causes, not_supported(f"{path}.type", kind, sorted(_SOURCES))]
     wanted = _SOURCES[kind]
-    for field in ("object", "external", "pods", "resource", "containerResource"):
-        if metric.get(field) is not None and field != wanted:
-            causes.append(forbidden(f"{path}.{field}", "must populate the given metric source only"))
+    causes += [
+        forbidden(f"{path}.{field}", "must populate the given metric source only")
+        for field in ("object", "external", "pods", "resource", "containerResource")
+        if metric.get(field) is not None and field != wanted
+    ]
     source = metric.get(wanted)
     if source is None:
         return [*causes, required(f"{path}.{wanted}", "must populate information for the given metric source")]
@@ -138,7 +148,11 @@ def _validate_metric_target(path: str, kind: str, target: Part) -> list[Cause]:
     elif kind == "Pods" and average is None:
         causes.append(required(f"{path}.averageValue", "must specify a positive target averageValue"))
     elif kind in {"Object", "External"} and value is None and average is None:
-        text = "must set either a target value or averageValue" if kind == "Object" else "must set either a target value for metric or a per-pod target"
+        text = (
+            "must set either a target value or averageValue"
+            if kind == "Object"
+            else "must set either a target value for metric or a per-pod target"
+        )
         causes.append(required(f"{path}.averageValue", text))
     elif kind == "External" and value is not None and average is not None:
         causes.append(forbidden(f"{path}.value", "may not set both a target value for metric and a per-pod target"))

@@ -56,7 +56,12 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a Job."""
     del request
     spec = obj.get("spec") or {}
-    return [*_generated_causes(obj, spec), *validate_job_spec("spec", spec), *_selector_causes(spec), *_name_causes(obj)]
+    return [
+        *_generated_causes(obj, spec),
+        *validate_job_spec("spec", spec),
+        *_selector_causes(spec),
+        *_name_causes(obj),
+    ]
 
 
 def _generated_causes(obj: Object, spec: Part) -> list[Cause]:
@@ -65,7 +70,12 @@ def _generated_causes(obj: Object, spec: Part) -> list[Cause]:
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     shown = dict(sorted(labels.items()))
     causes = []
-    for key, wanted in ((_OLD_UID, uid_of(obj)), (_OLD_NAME, name_of(obj)), (CONTROLLER_UID, uid_of(obj)), (JOB_NAME, name_of(obj))):
+    for key, wanted in (
+        (_OLD_UID, uid_of(obj)),
+        (_OLD_NAME, name_of(obj)),
+        (CONTROLLER_UID, uid_of(obj)),
+        (JOB_NAME, name_of(obj)),
+    ):
         path = f"spec.template.metadata.labels[{key}]"
         if key not in labels:
             causes.append(required(path, f"must be '{wanted}'"))
@@ -111,7 +121,9 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     if new.get("completionMode") != before.get("completionMode"):
         causes.append(invalid("spec.completionMode", new.get("completionMode"), _IMMUTABLE))
     if new.get("podFailurePolicy") != before.get("podFailurePolicy"):
-        causes.append(invalid("spec.podFailurePolicy", _printed_failure_policy(new.get("podFailurePolicy")), _IMMUTABLE))
+        causes.append(
+            invalid("spec.podFailurePolicy", _printed_failure_policy(new.get("podFailurePolicy")), _IMMUTABLE)
+        )
     for field in ("backoffLimitPerIndex", "managedBy"):
         if new.get(field) != before.get(field):
             causes.append(invalid(f"spec.{field}", new.get(field), _IMMUTABLE))
@@ -163,7 +175,7 @@ def _printed_template(template: Part) -> dict[str, Any]:
     return {**metadata, "Spec": internal_form("PodSpec", template.get("spec") or {})}
 
 
-def _printed_failure_policy(policy: Part | None) -> Any:  # noqa: ANN401
+def _printed_failure_policy(policy: Part | None) -> Any:
     if policy is None:
         return None
     rules = []
@@ -177,7 +189,8 @@ def _printed_failure_policy(policy: Part | None) -> Any:  # noqa: ANN401
                 "Values": codes.get("values"),
             }
         conditions = [
-            {"Type": each.get("type") or "", "Status": each.get("status") or ""} for each in rule.get("onPodConditions") or ()
+            {"Type": each.get("type") or "", "Status": each.get("status") or ""}
+            for each in rule.get("onPodConditions") or ()
         ]
         rules.append({"Action": rule.get("action") or "", "OnExitCodes": shown, "OnPodConditions": conditions or None})
     return {"Rules": rules or None}
@@ -192,7 +205,9 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
     texts = name_warnings(name_of(obj)) if old is None else []
-    return texts + spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
+    return texts + spec_warnings(
+        "spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
+    )
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

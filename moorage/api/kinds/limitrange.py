@@ -6,7 +6,11 @@ Source: pkg/apis/core/validation, ValidateLimitRange (v1.37).
 from collections.abc import Mapping
 from typing import Any
 
-from moorage.api.kinds.pod_spec.resources import may_overcommit, validate_container_resource_name, validate_resource_name
+from moorage.api.kinds.pod_spec.resources import (
+    may_overcommit,
+    validate_container_resource_name,
+    validate_resource_name,
+)
 from moorage.api.request import Request
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object
@@ -53,7 +57,11 @@ def _validate_limit(path: str, limit: Part, kind: str) -> list[Cause]:
     if kind == "PersistentVolumeClaim" and not any("storage" in (limit.get(field) or {}) for field in ("min", "max")):
         text = "either minimum or maximum storage value is required, but neither was provided"
         causes.append(required(f"{path}.limits", text))
-    names = dict.fromkeys(name for field in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio") for name in limit.get(field) or ())
+    names = dict.fromkeys(
+        name
+        for field in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
+        for name in limit.get(field) or ()
+    )
     for name in names:
         causes += _validate_numbers(path, limit, name)
     return causes
@@ -61,7 +69,8 @@ def _validate_limit(path: str, limit: Part, kind: str) -> list[Cause]:
 
 def _validate_numbers(path: str, limit: Part, name: str) -> list[Cause]:
     least, most, request, default, ratio = (
-        (limit.get(field) or {}).get(name) for field in ("min", "max", "defaultRequest", "default", "maxLimitRequestRatio")
+        (limit.get(field) or {}).get(name)
+        for field in ("min", "max", "defaultRequest", "default", "maxLimitRequestRatio")
     )
     causes: list[Cause] = []
 
@@ -70,9 +79,17 @@ def _validate_numbers(path: str, limit: Part, name: str) -> list[Cause]:
             causes.append(invalid(f"{path}.{field}[{name}]", shown, what.format(low=low, high=high)))
 
     over("min", least or "", "min value {low} is greater than max value {high}", least, most)
-    over("defaultRequest", request or "", "min value {low} is greater than default request value {high}", least, request)
+    over(
+        "defaultRequest", request or "", "min value {low} is greater than default request value {high}", least, request
+    )
     over("defaultRequest", request or "", "default request value {low} is greater than max value {high}", request, most)
-    over("defaultRequest", request or "", "default request value {low} is greater than default limit value {high}", request, default)
+    over(
+        "defaultRequest",
+        request or "",
+        "default request value {low} is greater than default limit value {high}",
+        request,
+        default,
+    )
     over("default", least or "", "min value {low} is greater than default value {high}", least, default)
     over("default", most or "", "default value {low} is greater than max value {high}", default, most)
     causes += _validate_ratio(f"{path}.maxLimitRequestRatio[{name}]", ratio, least, most)

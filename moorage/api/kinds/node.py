@@ -92,7 +92,7 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     causes = []
     before, after = old_spec.get("podCIDRs") or [], new_spec.get("podCIDRs") or []
     if before and before != after:
-        causes.append(forbidden("spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid"))
+        causes.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
     if old_spec.get("providerID") and new_spec.get("providerID") != old_spec["providerID"]:
         text = 'node updates may not change providerID except from "" to valid'
         causes.append(forbidden("spec.providerID", text))
@@ -146,5 +146,5 @@ def _roles(labels: Mapping[str, str]) -> list[str]:
 
 
 def _address(status: Mapping[str, Any], kind: str) -> str:
-    found = next((each for each in status.get("addresses") or () if each.get("type") == kind), {})
-    return found.get("address") or "<none>"
+    addresses = [each.get("address") for each in status.get("addresses") or () if each.get("type") == kind]
+    return (addresses[0] if addresses else None) or "<none>"

@@ -35,7 +35,13 @@ Part = Mapping[str, Any]
 
 _POLICIES = ("Delete", "Recycle", "Retain")
 _MORE_THAN_ONE = "may not specify more than 1 volume type"
-_SECRETS = ("controllerPublishSecretRef", "nodePublishSecretRef", "nodeStageSecretRef", "controllerExpandSecretRef", "nodeExpandSecretRef")
+_SECRETS = (
+    "controllerPublishSecretRef",
+    "nodePublishSecretRef",
+    "nodeStageSecretRef",
+    "controllerExpandSecretRef",
+    "nodeExpandSecretRef",
+)
 
 
 def _validate_secret_ref(path: str, ref: Part) -> list[Cause]:
@@ -171,9 +177,11 @@ def _validate_attributes(spec: Part) -> list[Cause]:
     if name is None:
         return []
     path = "spec.volumeAttributesClassName"
-    causes = each_invalid(path, name, dns1123_subdomain_problems(name)) if name else [
-        required(path, "an empty string is disallowed")
-    ]
+    causes = (
+        each_invalid(path, name, dns1123_subdomain_problems(name))
+        if name
+        else [required(path, "an empty string is disallowed")]
+    )
     if spec.get("csi") is None:
         text = "has to be specified when using volumeAttributesClassName"
         causes.append(required("spec.csi", text))

@@ -33,9 +33,7 @@ _RESIZE = (
     "NodeResizeInfeasible",
     "NodeResizePending",
 )
-_ONLY = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n"
-)
+_ONLY = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n"
 _SNAPSHOT = ("snapshot.storage.k8s.io", "VolumeSnapshot")
 
 
@@ -59,7 +57,10 @@ def _align_sources(spec: Draft) -> None:
     if source and not reference:
         spec["dataSourceRef"] = dict(source)
     elif reference and not source:
-        spec["dataSource"] = {"apiGroup": None, **{key: value for key, value in reference.items() if key != "namespace"}}
+        spec["dataSource"] = {
+            "apiGroup": None,
+            **{key: value for key, value in reference.items() if key != "namespace"},
+        }
 
 
 def _is_claim_or_snapshot(source: Part) -> bool:
@@ -142,9 +143,11 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     for name, text in (status.get("capacity") or {}).items():
         if (quantity := parse_quantity(text)).nanos < 0:
             causes.append(invalid(f"status.capacity[{name}]", quantity.value, "must be a valid resource quantity"))
-    for state in (status.get("allocatedResourceStatuses") or {}).values():
-        if state not in _RESIZE:
-            causes.append(not_supported("status.allocatedResourceStatuses", state, _RESIZE))
+    causes += [
+        not_supported("status.allocatedResourceStatuses", name, _RESIZE)
+        for name, state in (status.get("allocatedResourceStatuses") or {}).items()
+        if state not in _RESIZE
+    ]
     causes += [
         not_supported("status.allocatedResources", name, ("storage",))
         for name in status.get("allocatedResources") or ()
@@ -168,10 +171,10 @@ def warnings(obj: Object, old: Object | None) -> list[str]:
             texts.append(f"metadata.annotations[{key}]: {text}")
     resources = (obj.get("spec") or {}).get("resources") or {}
     for kind in ("requests", "limits"):
-        text = (resources.get(kind) or {}).get("storage")
-        if text and parse_quantity(text).nanos % NANO:
+        amount = (resources.get(kind) or {}).get("storage")
+        if amount and parse_quantity(amount).nanos % NANO:
             place = f"spec.resources.{kind}[storage]"
-            texts.append(f'{place}: fractional byte value "{text}" is invalid, must be an integer')
+            texts.append(f'{place}: fractional byte value "{amount}" is invalid, must be an integer')
     return texts
 
 

@@ -72,10 +72,8 @@ def _validate_scopes(scopes: list[str], hard: Mapping[str, str]) -> list[Cause]:
             causes.append(invalid(path, scopes, "unsupported scope"))
         elif any(not _applies(scope, name) for name in hard):
             causes.append(invalid(path, scopes, "unsupported scope applied to resource"))
-    for pair in ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"}):
-        if pair <= set(scopes):
-            causes.append(invalid(path, scopes, "conflicting scopes"))
-    return causes
+    pairs = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"})
+    return causes + [invalid(path, scopes, "conflicting scopes") for pair in pairs if pair <= set(scopes)]
 
 
 def _validate_selector(selector: Part | None, hard: Mapping[str, str]) -> list[Cause]:
@@ -121,7 +119,8 @@ def cells(obj: Object, now: datetime) -> list[Any]:
     """Return name, requests, limits, age."""
     status = obj.get("status") or {}
     used, hard = status.get("used") or {}, status.get("hard") or {}
-    requests, limits = [], []
+    requests: list[str] = []
+    limits: list[str] = []
     for name in sorted(hard):
         (limits if name.startswith("limits.") else requests).append(f"{name}: {used.get(name, '0')}/{hard[name]}")
     return [name_of(obj), ", ".join(requests), ", ".join(limits), age_of(obj, now)]

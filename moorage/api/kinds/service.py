@@ -9,8 +9,11 @@ from typing import Any
 
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.service_parts.allocation import allocate
-from moorage.api.kinds.service_parts.checks import validate_service, validate_service_update
-from moorage.api.kinds.service_parts.checks import validate_load_balancer_status
+from moorage.api.kinds.service_parts.checks import (
+    validate_load_balancer_status,
+    validate_service,
+    validate_service_update,
+)
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
@@ -50,7 +53,9 @@ def _keep(spec: Draft, before: Mapping[str, Any]) -> None:
     """Drop what the new type does not have and the client did not touch; keep what was allocated."""
     kind, was = spec.get("type"), before.get("type")
     if kind == "ExternalName":
-        _drop_unchanged(spec, before, ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"))
+        _drop_unchanged(
+            spec, before, ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
+        )
         return
     if was == "ExternalName":
         return

@@ -11,14 +11,26 @@ from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.pod_spec.claim_spec import validate_claim_spec
 from moorage.api.kinds.pod_spec.warnings import spec_warnings
 from moorage.api.kinds.workload.cells import age_of, container_cells
-from moorage.api.kinds.workload.numbers import not_greater, number_of, validate_amounts, validate_int_or_percent
-from moorage.api.kinds.workload.numbers import validate_not_over_all
+from moorage.api.kinds.workload.numbers import (
+    not_greater,
+    number_of,
+    validate_amounts,
+    validate_int_or_percent,
+    validate_not_over_all,
+)
 from moorage.api.kinds.workload.templates import validate_same_selector, validate_selector, validate_template
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
 from moorage.objects.internal_form import internal_form, printed_claims
 from moorage.objects.metadata import Object, name_of
-from moorage.objects.validation import dns1123_label_problems, each_invalid, invalid, not_negative, not_supported, required
+from moorage.objects.validation import (
+    dns1123_label_problems,
+    each_invalid,
+    invalid,
+    not_negative,
+    not_supported,
+    required,
+)
 
 has_generation = True
 

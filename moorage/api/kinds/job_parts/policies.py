@@ -37,9 +37,7 @@ def validate_failure_policy(path: str, spec: Part) -> list[Cause]:
     if len(rules) > RULES_MOST:
         return [too_many(f"{path}.rules", len(rules), RULES_MOST)]
     template = (spec.get("template") or {}).get("spec") or {}
-    names = {
-        each.get("name") for field in ("containers", "initContainers") for each in template.get(field) or ()
-    }
+    names = {each.get("name") for field in ("containers", "initContainers") for each in template.get(field) or ()}
     causes: list[Cause] = []
     for index, rule in enumerate(rules):
         causes += _validate_failure_rule(f"{path}.rules[{index}]", rule, spec, names)
@@ -131,7 +129,7 @@ def validate_success_policy(path: str, spec: Part) -> list[Cause]:
     return causes
 
 
-def printed_success_policy(policy: Part | None) -> Any:  # noqa: ANN401
+def printed_success_policy(policy: Part | None) -> Any:
     """Return the policy as messages show it."""
     if policy is None:
         return None
@@ -160,7 +158,9 @@ def _validate_success_rule(path: str, rule: Part, completions: int) -> list[Caus
             text = f"must be less than or equal to {completions} (the number of specified completions)"
             causes.append(invalid(place, count, text))
         if indexes is not None and count > total:
-            text = f"must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
+            text = (
+                f"must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
+            )
             causes.append(invalid(place, count, text))
     return causes
 
@@ -171,7 +171,8 @@ def count_indexes(text: str, completions: int) -> tuple[int, str]:
     for part in text.split(",") if text else ():
         ends = part.split("-")
         if len(ends) > 2:
-            return 0, f"the fragment {go_json(part)} violates the requirement that an index interval can have at most two parts separated by '-'"
+            why = "violates the requirement that an index interval can have at most two parts separated by '-'"
+            return 0, f"the fragment {go_json(part)} {why}"
         numbers = []
         for end in ends:
             if not end.isdigit():

@@ -80,7 +80,10 @@ def _validate_indexed(
         causes.append(invalid(place, most_failed, f"must be less than or equal to {INDEXED_MOST}"))
     if completions is None or completions <= COMPLETIONS_SOFT or per_index is None:
         return causes
-    high = f"must be less than or equal to {HIGH_MOST} when completions are above {COMPLETIONS_SOFT} and used with backoff limit per index"
+    high = (
+        f"must be less than or equal to {HIGH_MOST} when completions are above {COMPLETIONS_SOFT} and used with backoff "
+        "limit per index"
+    )
     if most_failed is None:
         causes.append(required(place, f"must be specified when completions is above {COMPLETIONS_SOFT}"))
     if parallelism is not None and parallelism > HIGH_MOST:

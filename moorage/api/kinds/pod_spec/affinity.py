@@ -177,9 +177,11 @@ def _validate_spread_options(path: str, constraint: Part, action: str) -> list[C
         if action != "DoNotSchedule":
             text = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}"
             causes.append(invalid(f"{path}.minDomains", least, text))
-    for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
-        if (policy := constraint.get(field)) is not None and policy not in _NODE_POLICIES:
-            causes.append(not_supported(f"{path}.{field}", policy, _NODE_POLICIES))
+    causes += [
+        not_supported(f"{path}.{field}", constraint[field], _NODE_POLICIES)
+        for field in ("nodeAffinityPolicy", "nodeTaintsPolicy")
+        if constraint.get(field) is not None and constraint[field] not in _NODE_POLICIES
+    ]
     causes += _validate_spread_keys(path, constraint)
     return causes + validate_label_selector(f"{path}.labelSelector", constraint.get("labelSelector"))
 

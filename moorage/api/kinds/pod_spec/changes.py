@@ -90,7 +90,9 @@ def _without_seconds(toleration: Spec) -> dict[str, Any]:
 def _validate_gates(path: str, new: Spec, old: Spec) -> list[Cause]:
     before = {each.get("name") for each in old.get("schedulingGates") or ()}
     return [
-        forbidden(f"{path}[{index}].name", f"only deletion is allowed, but found new scheduling gate '{each.get('name')}'")
+        forbidden(
+            f"{path}[{index}].name", f"only deletion is allowed, but found new scheduling gate '{each.get('name')}'"
+        )
         for index, each in enumerate(new.get("schedulingGates") or ())
         if each.get("name") not in before
     ]

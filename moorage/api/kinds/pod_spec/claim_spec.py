@@ -8,9 +8,9 @@ from typing import Any
 
 from moorage.api.kinds.pod_spec.resources import validate_quantity
 from moorage.objects.errors import Cause
-from moorage.objects.selector_rules import validate_label_selector
 from moorage.objects.object_meta import validate_annotations
 from moorage.objects.quantity import parse_quantity
+from moorage.objects.selector_rules import validate_label_selector
 from moorage.objects.validation import (
     dns1123_label_problems,
     dns1123_subdomain_problems,
@@ -31,7 +31,7 @@ VOLUME_MODES = ("Block", "Filesystem")
 def validate_claim_spec(path: str, spec: Mapping[str, Any]) -> list[Cause]:
     """Return every broken rule of a claim's specification."""
     causes: list[Cause] = []
-    modes = spec.get("accessModes") or ()
+    modes = spec.get("accessModes") or []
     if not modes:
         causes.append(required(f"{path}.accessModes", "at least 1 access mode is required"))
     if spec.get("selector"):

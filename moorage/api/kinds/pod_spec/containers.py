@@ -9,7 +9,7 @@ from typing import Any
 
 from moorage.api.kinds.pod_spec.downward import ENV_FIELDS, validate_field_ref, validate_resource_ref
 from moorage.api.kinds.pod_spec.mounts import validate_volume_devices, validate_volume_mounts
-from moorage.api.kinds.pod_spec.paths import validate_unreserved_path
+from moorage.api.kinds.pod_spec.paths import validate_no_backsteps
 from moorage.api.kinds.pod_spec.probes import validate_lifecycle, validate_probes
 from moorage.api.kinds.pod_spec.resources import validate_resources
 from moorage.api.kinds.pod_spec.security import validate_security_context
@@ -286,7 +286,7 @@ def _validate_file_ref(path: str, ref: Container, pod: PodFacts) -> list[Cause]:
     causes = each_invalid(f"{path}.key", key, env_name_problems(key)) if key else [required(f"{path}.key")]
     place = f"{path}.volumeName"
     causes += each_invalid(place, name, dns1123_label_problems(name)) if name else [required(place)]
-    causes += validate_unreserved_path(f"{path}.path", file) if file else [required(f"{path}.path")]
+    causes += validate_no_backsteps(f"{path}.path", file) if file else [required(f"{path}.path")]
     volume = pod.volumes.get(name)
     if volume is None:
         causes.append(not_found(place, name))

@@ -164,9 +164,7 @@ def _windows_user_problems(user: str) -> list[str]:
     if name and not name.strip(". "):
         problems.append("runAsUserName's User cannot contain only periods or spaces")
     if re.search(r'["/:;|=,+*?<>@\[\]]', name):
-        problems.append(
-            "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]"
-        )
+        problems.append("runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]")
     return problems
 
 
@@ -208,7 +206,7 @@ def _validate_sysctls(path: str, sysctls: list[Context], spec: Context) -> list[
         dotted = name.replace("/", ".")
         if spec.get("hostNetwork") and dotted.startswith("net."):
             causes.append(invalid(place, name, "may not be specified when 'hostNetwork' is true"))
-        if spec.get("hostIPC") and dotted.startswith(("kernel.shm", "kernel.msg", "fs.mqueue.")) or (
+        if (spec.get("hostIPC") and dotted.startswith(("kernel.shm", "kernel.msg", "fs.mqueue."))) or (
             spec.get("hostIPC") and dotted == "kernel.sem"
         ):
             causes.append(invalid(place, name, "may not be specified when 'hostIPC' is true"))

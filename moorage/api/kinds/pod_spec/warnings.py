@@ -82,7 +82,7 @@ def spec_warnings(path: str, spec: Part) -> list[str]:
 
 def old_label_warnings(path: str, key: str | None) -> list[str]:
     """Return the warning of a label key that was replaced."""
-    if key not in _OLD_LABELS:
+    if key is None or key not in _OLD_LABELS:
         return []
     since, use = _OLD_LABELS[key]
     return [f'{path}: {key} is deprecated since {since}; use "{use}" instead']
@@ -130,7 +130,7 @@ def _secret_warnings(path: str, secrets: Sequence[Part]) -> list[str]:
     for index, secret in enumerate(secrets):
         name = secret.get("name") or ""
         if not name:
-            texts.append(f"{path}[{index}].name: invalid empty name \"\"")
+            texts.append(f'{path}[{index}].name: invalid empty name ""')
         elif name in seen:
             texts.append(f'{path}[{index}].name: duplicate name "{name}"')
         seen.add(name)

@@ -71,9 +71,11 @@ def _validate_kind(spec: Spec, kind: str) -> list[Cause]:
     causes = []
     if ips:
         causes.append(forbidden("spec.clusterIPs", "may not be set for ExternalName services"))
-    for field in ("ipFamilies", "ipFamilyPolicy"):
-        if spec.get(field):
-            causes.append(forbidden(f"spec.{field}", "may not be set for ExternalName services"))
+    causes += [
+        forbidden(f"spec.{field}", "may not be set for ExternalName services")
+        for field in ("ipFamilies", "ipFamilyPolicy")
+        if spec.get(field)
+    ]
     name = (spec.get("externalName") or "").removesuffix(".")
     if not name:
         return [*causes, required("spec.externalName")]
@@ -117,7 +119,7 @@ def _validate_affinity(spec: Spec) -> list[Cause]:
         if seconds is not None and not 0 < seconds <= AFFINITY_MOST_SECONDS:
             return [invalid(path, seconds, f"must be greater than 0 and less than {AFFINITY_MOST_SECONDS}")]
     elif config is not None:
-        text = 'must not be set when session affinity is None'
+        text = "must not be set when session affinity is None"
         return [forbidden("spec.sessionAffinityConfig", text)]
     return []
 
@@ -146,7 +148,7 @@ def _validate_cluster_ips(spec: Spec, kind: str) -> list[Cause]:
     if not broken and len(ips) == 2 and families[0] == families[1]:
         causes.append(invalid(path, ips, "may specify no more than one IP for each IP family"))
     if not broken and any(families) and len(ips) < 3 and not causes:
-        index = families.index(True)  # noqa: FBT003 (a search, not a flag)
+        index = families.index(True)
         causes.append(invalid(f"{path}[{index}]", ips, "IPv6 is not configured on this cluster"))
     return causes
 
@@ -162,8 +164,6 @@ def _validate_families(spec: Spec) -> list[Cause]:
             causes.append(not_supported(path, family, _FAMILIES))
         elif family in seen:
             causes.append(duplicate(path, family))
-        elif family == "IPv6" and not is_manual:
-            causes.append(invalid(path, family, "not configured on this cluster"))
         seen.add(family)
     if policy is not None and policy not in _POLICIES:
         causes.append(not_supported("spec.ipFamilyPolicy", policy, _POLICIES))
@@ -173,6 +173,10 @@ def _validate_families(spec: Spec) -> list[Cause]:
     elif policy == "RequireDualStack" and not is_manual:
         text = "this cluster is not configured for dual-stack services"
         causes.append(invalid("spec.ipFamilyPolicy", policy, text))
+    # What the cluster lacks is found while allocating: only a service that is well-formed gets there.
+    if not causes and "IPv6" in families and not is_manual:
+        path = f"spec.ipFamilies[{families.index('IPv6')}]"
+        causes.append(invalid(path, "IPv6", "not configured on this cluster"))
     return causes
 
 
@@ -213,8 +217,8 @@ def _validate_load_balancer(spec: Spec, kind: str) -> list[Cause]:
         if kind != "LoadBalancer":
             causes.append(forbidden(path, only))
         for index, text in enumerate(ranges):
-            for problem in cidr_problems(text.strip()):
-                causes.append(invalid(f"{path}[{index}]", text, problem.partition(", try")[0]))
+            problems = cidr_problems(text.strip())
+            causes += [invalid(f"{path}[{index}]", text, problem.partition(", try")[0]) for problem in problems]
     if kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is None:
         causes.append(required("spec.allocateLoadBalancerNodePorts"))
     if kind != "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not None:
@@ -261,6 +265,9 @@ def validate_service_update(obj: Object, old: Object) -> list[Cause]:
         old_families, new_families = old_spec.get("ipFamilies") or [], new_spec.get("ipFamilies") or []
         if old_families and new_families and old_families[0] != new_families[0]:
             causes.append(invalid("spec.ipFamilies[0]", new_families, "may not change once set"))
+    name, was = new_spec.get("loadBalancerClass"), old_spec.get("loadBalancerClass")
+    if new_spec.get("type") == old_spec.get("type") == "LoadBalancer" and name != was:
+        causes.append(invalid("spec.loadBalancerClass", name, "may not change once set"))
     before_port, after_port = old_spec.get("healthCheckNodePort") or 0, new_spec.get("healthCheckNodePort") or 0
     both = all(
         each.get("type") == "LoadBalancer" and each.get("externalTrafficPolicy") == "Local"
@@ -295,5 +302,3 @@ def validate_load_balancer_status(obj: Object) -> list[Cause]:
             if not ip_problems(name):
                 causes.append(invalid(f"{place}.hostname", name, "must be a DNS name, not an IP address"))
     return causes
-
-

@@ -17,7 +17,9 @@ Part = Mapping[str, Any]
 _NO_MATCH = "`selector` does not match template `labels`"
 
 
-def validate_selector(path: str, selector: Part | None, *, empty_text: str = "", broken_text: str | None = None) -> list[Cause]:
+def validate_selector(
+    path: str, selector: Part | None, *, empty_text: str = "", broken_text: str | None = None
+) -> list[Cause]:
     """Return the causes of a workload's selector.
 
     empty_text:  what to say to an empty one.
@@ -39,7 +41,11 @@ def validate_template(path: str, template: Part, selector: Part | None, kind: st
     labels = (template.get("metadata") or {}).get("labels") or {}
     # A missing selector takes nothing, an empty one takes everything, a broken one is judged elsewhere.
     is_broken = bool(validate_label_selector("", selector))
-    if not is_broken and not (selector is not None and is_empty_selector(selector)) and not is_selected(selector, labels):
+    if (
+        not is_broken
+        and not (selector is not None and is_empty_selector(selector))
+        and not is_selected(selector, labels)
+    ):
         causes.append(invalid(f"{path}.metadata.labels", dict(sorted(labels.items())) or None, _NO_MATCH))
     causes += validate_pod_template(path, template)
     return causes + validate_always_running(f"{path}.spec", template.get("spec") or {}, kind)
