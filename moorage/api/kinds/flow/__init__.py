@@ -1,0 +1,1 @@
+"""What the kinds of API priority and fairness share."""
