@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from moorage.aio.tasks import Tasks
 from moorage.cli.stage import SIDES, Stage
 from moorage.client.client import Client, Selection, Target
 from moorage.objects.errors import AlreadyExists, Expired, NotFound
@@ -120,12 +121,9 @@ class Lesson:
 
     @contextlib.asynccontextmanager
     async def _watching(self) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self._follow())
-            try:
-                yield
-            finally:
-                task.cancel()
+        async with Tasks("lesson") as tasks:
+            tasks.keep("follow", self._follow)
+            yield
 
     async def _follow(self) -> None:
         selection = Selection(NAMESPACE)

@@ -17,6 +17,7 @@ from moorage.cluster.local import LocalClient
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
 from moorage.reconciler.loop import Reconciler
+from moorage.scheduler.loop import Scheduler
 from moorage.store.store import Store
 from moorage.volumes.driver import Driver
 
@@ -56,3 +57,7 @@ class ControlPlane:
         )
         settings = Settings(certificate_authority(), drivers.keys(), self.api.resources.all)
         await self.reconciler.start(controllers(settings))
+        scheduler = Scheduler(
+            self.client_for("kube-scheduler"), self.informers, self.recorder, self.clock, self.entropy, self.tasks
+        )
+        await scheduler.start()
