@@ -37,7 +37,7 @@ def printer_cells(columns: Sequence[Mapping[str, Any]], obj: Object, now: dateti
     return [name_of(obj), *(_cell(each, obj, now) for each in columns or (AGE,))]
 
 
-def _cell(column: Mapping[str, Any], obj: Object, now: datetime) -> Any:  # noqa: ANN401
+def _cell(column: Mapping[str, Any], obj: Object, now: datetime) -> Any:
     """Return what the column's path finds, as its type; None where it finds nothing that fits."""
     found = values_at(obj, column.get("jsonPath") or "")
     if not found:
@@ -55,14 +55,14 @@ def _cell(column: Mapping[str, Any], obj: Object, now: datetime) -> Any:  # noqa
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _date_cell(value: Any, now: datetime) -> str:  # noqa: ANN401
+def _date_cell(value: Any, now: datetime) -> str:
     try:
         return age_since(value, now) if isinstance(value, str) else "<unknown>"
     except ValueError:
         return "<invalid>"
 
 
-def values_at(obj: Any, path: str) -> list[Any]:  # noqa: ANN401
+def values_at(obj: Any, path: str) -> list[Any]:
     """Return what a JSONPath finds, nothing if it cannot be read or finds nothing."""
     found = [obj]
     position = 0
@@ -76,7 +76,7 @@ def values_at(obj: Any, path: str) -> list[Any]:  # noqa: ANN401
     return found
 
 
-def _stepped(value: Any, match: re.Match[str]) -> list[Any]:  # noqa: ANN401
+def _stepped(value: Any, match: re.Match[str]) -> list[Any]:
     field, index, quoted, key, wanted = match.groups()
     name = field.replace("\\.", ".") if field else quoted
     if name is not None:

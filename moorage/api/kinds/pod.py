@@ -16,6 +16,12 @@ from moorage.api.kinds.pod_spec.cells import cells
 from moorage.api.kinds.pod_spec.changes import validate_spec_change
 from moorage.api.kinds.pod_spec.quality import quality_for
 from moorage.api.kinds.pod_spec.specification import validate_pod_spec
+from moorage.api.kinds.pod_spec.subresources import (
+    validate_ephemeral_change,
+    validate_resize,
+    with_ephemeral_containers,
+    with_new_sizes,
+)
 from moorage.api.kinds.pod_spec.warnings import pod_warnings
 from moorage.api.request import Draft, Request
 from moorage.objects.addresses import ip_problems, is_ipv6
@@ -30,6 +36,7 @@ from moorage.objects.validation import (
 
 __all__ = [
     "cells",
+    "default",
     "has_generation",
     "prepare_create",
     "prepare_status",
@@ -52,6 +59,15 @@ _GATED = {
 }
 
 
+def default(draft: Draft) -> None:
+    """Drop what is behind feature gates that are off: stop signals of containers."""
+    for field in ("containers", "initContainers"):
+        for container in draft["spec"].get(field) or ():
+            lifecycle = container.get("lifecycle")
+            if lifecycle and lifecycle.pop("stopSignal", None) is not None and not lifecycle:
+                del container["lifecycle"]
+
+
 def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     """Give a new pod the status of one that nobody has looked at yet."""
     del request, lookup
@@ -63,9 +79,13 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
 
 
 def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
-    """Keep the status, and containers that only the ephemeralcontainers subresource may add are not dropped."""
-    del request, lookup
+    """Keep the status; subresources change nothing but what they are for."""
+    del lookup
     draft["status"] = old.get("status") or {}
+    merge = {"ephemeralcontainers": with_ephemeral_containers, "resize": with_new_sizes}.get(request.subresource)
+    if merge is not None:
+        draft["spec"] = merge(draft.get("spec") or {}, old.get("spec") or {})
+        draft["metadata"] = {**old["metadata"], "generation": draft["metadata"].get("generation", 0)}
 
 
 def prepare_status(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
@@ -116,7 +136,10 @@ def _validate_new(spec: Mapping[str, Any]) -> list[Cause]:
 
 def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what of a pod may not change so."""
-    del request
+    if request.subresource == "ephemeralcontainers":
+        return validate_ephemeral_change(obj.get("spec") or {}, old.get("spec") or {})
+    if request.subresource == "resize":
+        return validate_resize(obj.get("spec") or {}, old.get("spec") or {})
     causes = validate_annotation_changes("metadata.annotations", annotations_of(obj), annotations_of(old))
     return causes + validate_spec_change("spec", obj.get("spec") or {}, old.get("spec") or {})
 

@@ -324,11 +324,12 @@ def _validate_resize(path: str, policies: list[Container], restart_policy: str) 
         if name in seen:
             causes.append(duplicate(f"{path}[{index}]", name))
         seen.add(name)
-        if name not in {"cpu", "memory"}:
-            causes.append(not_supported(path, name, ("cpu", "memory")) if name else required(path))
-        if restart not in {"NotRequired", "RestartContainer"}:
-            allowed = ("NotRequired", "RestartContainer")
-            causes.append(not_supported(path, restart, allowed) if restart else required(path))
+        if not name or not restart:
+            causes.append(required(path))
+        if name and name not in {"cpu", "memory"}:
+            causes.append(not_supported(path, name, ("cpu", "memory")))
+        if restart and restart not in {"NotRequired", "RestartContainer"}:
+            causes.append(not_supported(path, restart, ("NotRequired", "RestartContainer")))
         if restart_policy == "Never" and restart != "NotRequired":
             causes.append(invalid(path, restart, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
     return causes
