@@ -7,6 +7,7 @@ Source: apimachinery/pkg/fields/selector.go, the conversions and strategies of e
 
 import os.path
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -32,7 +33,8 @@ class Term(NamedTuple):
     equal: bool
 
 
-class FieldSelector(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FieldSelector:
     """The conditions of a field selector text; called with an object's fields it tells whether they hold."""
 
     terms: tuple[Term, ...]
