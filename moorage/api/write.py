@@ -24,7 +24,7 @@ from moorage.objects.errors import (
     invalid,
     not_found,
 )
-from moorage.objects.managed_fields import Hidden, Tracking, requested_managed_fields, track_update
+from moorage.objects.managed_fields import Hidden, Tracking, hidden_for, requested_managed_fields, track_update
 from moorage.objects.metadata import Object, finalizers_of, format_time, is_terminating
 from moorage.objects.object_meta import validate_object_meta, validate_object_meta_update
 
@@ -238,6 +238,7 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
         live = {**old, "metadata": {**old["metadata"], "managedFields": requested_managed_fields(old, requested)}}
         managed = track_update(live, draft, tracking_of(kind, request))
     if request.subresource in STATUS_SUBRESOURCES:
+        _keep_hidden(metadata, old["metadata"], hidden_for(tracking_of(kind, request)))
         draft = {**old, "metadata": metadata, **({"status": draft["status"]} if "status" in draft else {})}
     await tools.admission.mutate(draft, old, request, tools.lookup)
     metadata = draft["metadata"]
