@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.pod_spec.affinity import merge_match_keys
 from moorage.api.kinds.pod_spec.annotations import (
+    take_app_armor_annotations,
     validate_annotation_changes,
     validate_app_armor_agreement,
     validate_pod_annotations,
@@ -26,7 +28,7 @@ from moorage.api.kinds.pod_spec.warnings import pod_warnings
 from moorage.api.request import Draft, Request
 from moorage.objects.addresses import ip_problems, is_ipv6
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object, annotations_of
+from moorage.objects.metadata import Object, annotations_of, format_time, labels_of
 from moorage.objects.validation import (
     dns1123_subdomain_problems,
     each_invalid,
@@ -70,11 +72,13 @@ def default(draft: Draft) -> None:
 
 def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     """Give a new pod the status of one that nobody has looked at yet."""
-    del request, lookup
+    del lookup
     spec = draft["spec"]
+    merge_match_keys(spec, labels_of(draft))
+    take_app_armor_annotations(spec, annotations_of(draft))
     status: Draft = {"phase": "Pending", "qosClass": quality_for(spec)}
     if spec.get("schedulingGates"):
-        status["conditions"] = [dict(_GATED)]
+        status["conditions"] = [{**_GATED, "lastTransitionTime": format_time(request.now)}]
     draft["status"] = status
 
 

@@ -91,9 +91,7 @@ def _validate_match_keys(path: str, term: Part) -> list[Cause]:
     causes = _validate_keys(f"{path}.matchLabelKeys", match) + _validate_keys(f"{path}.mismatchLabelKeys", mismatch)
     selector = term.get("labelSelector")
     if selector is not None:
-        used = {each.get("key") for each in selector.get("matchExpressions") or ()} | set(
-            selector.get("matchLabels") or ()
-        )
+        used = _given_keys(selector, {*match, *mismatch})
         text = "exists in both matchLabelKeys and labelSelector"
         causes += [invalid(f"{path}[{index}]", key, text) for index, key in enumerate(match) if key in used]
     else:
@@ -104,6 +102,48 @@ def _validate_match_keys(path: str, term: Part) -> list[Cause]:
     return causes + [
         invalid(f"{path}.matchLabelKeys[{index}]", key, text) for index, key in enumerate(match) if key in mismatch
     ]
+
+
+def _given_keys(selector: Part, keys: set[str]) -> set[str]:
+    """Return the keys that the client's selector has; requirements that `merge_match_keys` added do not count."""
+    used = set(selector.get("matchLabels") or ())
+    seen: set[str] = set()
+    for each in selector.get("matchExpressions") or ():
+        key = each.get("key") or ""
+        is_merged = key in keys and each.get("operator") in {"In", "NotIn"} and len(each.get("values") or ()) == 1
+        if not is_merged or key in seen:
+            used.add(key)
+        seen.add(key)
+    return used
+
+
+def merge_match_keys(spec: Part, labels: Mapping[str, str]) -> None:
+    """Turn matchLabelKeys and mismatchLabelKeys of a new pod into requirements on its own labels, in place."""
+    for constraint in spec.get("topologySpreadConstraints") or ():
+        if constraint.get("matchLabelKeys"):
+            _merge(constraint, labels)
+    affinity = spec.get("affinity") or {}
+    for field in ("podAffinity", "podAntiAffinity"):
+        pods = affinity.get(field) or {}
+        terms = [*(pods.get(_REQUIRED) or ())]
+        terms += [each.get("podAffinityTerm") or {} for each in pods.get(_PREFERRED) or ()]
+        for term in terms:
+            if term.get("matchLabelKeys") or term.get("mismatchLabelKeys"):
+                _merge(term, labels)
+
+
+def _merge(term: dict[str, Any], labels: Mapping[str, str]) -> None:
+    selector = term.get("labelSelector")
+    if selector is None:
+        return
+    added = [
+        {"key": key, "operator": operator, "values": [labels[key]]}
+        for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
+        for key in term.get(field) or ()
+        if key in labels
+    ]
+    if added:
+        term["labelSelector"] = {**selector, "matchExpressions": [*(selector.get("matchExpressions") or ()), *added]}
 
 
 def _validate_keys(path: str, keys: list[str]) -> list[Cause]:
@@ -150,7 +190,7 @@ def _validate_operator(path: str, operator: str, value: str) -> list[Cause]:
 def validate_topology_spread(path: str, constraints: list[Part]) -> list[Cause]:
     """Return every broken rule of topology spread constraints."""
     causes: list[Cause] = []
-    seen: set[tuple[str, str]] = set()
+    pairs = [(each.get("topologyKey") or "", each.get("whenUnsatisfiable") or "") for each in constraints]
     for index, constraint in enumerate(constraints):
         place = f"{path}[{index}]"
         skew, key = constraint.get("maxSkew") or 0, constraint.get("topologyKey") or ""
@@ -161,10 +201,9 @@ def validate_topology_spread(path: str, constraints: list[Part]) -> list[Cause]:
             causes.append(required(f"{place}.topologyKey", "can not be empty"))
         if action not in _ACTIONS:
             causes.append(not_supported(f"{place}.whenUnsatisfiable", action, _ACTIONS))
-        if (key, action) in seen:
+        if (key, action) in pairs[index + 1 :]:
             where = f"{place}.{{topologyKey, whenUnsatisfiable}}"
             causes.append(duplicate(where, f"{{{key}, {action}}}"))
-        seen.add((key, action))
         causes += _validate_spread_options(place, constraint, action)
     return causes
 
@@ -187,17 +226,13 @@ def _validate_spread_options(path: str, constraint: Part, action: str) -> list[C
 
 
 def _validate_spread_keys(path: str, constraint: Part) -> list[Cause]:
-    keys, selector = constraint.get("matchLabelKeys") or [], constraint.get("labelSelector")
+    keys = constraint.get("matchLabelKeys") or []
     if not keys:
         return []
     place = f"{path}.matchLabelKeys"
-    if selector is None:
+    if constraint.get("labelSelector") is None:
         return [forbidden(place, "must not be specified when labelSelector is not set")]
-    used = {each.get("key") for each in selector.get("matchExpressions") or ()} | set(selector.get("matchLabels") or ())
     causes: list[Cause] = []
     for index, key in enumerate(keys):
         causes += each_invalid(f"{place}[{index}]", key, qualified_name_problems(key))
-        if key in used:
-            text = "exists in both matchLabelKeys and labelSelector"
-            causes.append(invalid(f"{place}[{index}]", key, text))
     return causes

@@ -120,7 +120,7 @@ def _sidecar_restarts(status: Part, sidecars: set[Any]) -> tuple[int, datetime |
 
 def _regular_state(status: Part, word: str) -> tuple[str, int, int, datetime | None]:
     """Return the word, ready containers, restarts and the last restart of the containers that run all the time."""
-    ready, restarts, last, is_running = 0, 0, None, False
+    ready, restarts, last, is_running, is_failed = 0, 0, None, False, False
     for each in reversed(status.get("containerStatuses") or ()):
         state = each.get("state") or {}
         restarts += each.get("restartCount") or 0
@@ -129,7 +129,10 @@ def _regular_state(status: Part, word: str) -> tuple[str, int, int, datetime | N
         if waits is not None and waits.get("reason"):
             word = waits["reason"]
         elif ended is not None:
-            word = _ended_word(ended)
+            # A container that ended well does not hide one that did not.
+            ended_word = _ended_word(ended)
+            word = word if ended_word == "Completed" and is_failed else ended_word
+            is_failed = is_failed or ended_word != "Completed"
         elif each.get("ready") and state.get("running") is not None:
             is_running = True
             ready += 1

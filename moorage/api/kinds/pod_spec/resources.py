@@ -178,10 +178,10 @@ def validate_pod_resources(path: str, spec: Mapping[str, Any]) -> list[Cause]:
     for name, text in limits.items():
         causes += _validate_pod_amount(f"{place}.limits[{name}]", name, text)
     for name, text in requests.items():
+        if name in limits and not _is_pod_level(name):
+            continue  # said of the limit already
         causes += _validate_pod_amount(f"{place}.requests[{name}]", name, text)
         causes += _validate_request(place, name, text, limits)
-    if causes:
-        return causes
     for name, text in requests.items():
         total = _aggregate(spec, "requests", name)
         if total is not None and parse_quantity(text) < total:
@@ -192,8 +192,12 @@ def validate_pod_resources(path: str, spec: Mapping[str, Any]) -> list[Cause]:
     return causes
 
 
+def _is_pod_level(name: str) -> bool:
+    return name in {"cpu", "memory"} or is_huge_page(name)
+
+
 def _validate_pod_amount(path: str, name: str, text: str) -> list[Cause]:
-    if name not in {"cpu", "memory"} and not is_huge_page(name):
+    if not _is_pod_level(name):
         return [not_supported(path, name, _POD_LEVEL)]
     return _validate_amount(path, name, text)
 

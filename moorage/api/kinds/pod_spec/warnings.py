@@ -6,6 +6,7 @@ Source: pkg/api/pod/warnings.go (v1.37).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moorage.api.kinds.pod_spec.annotations import annotation_warnings
 from moorage.objects.quantity import NANO, parse_quantity
 from moorage.objects.validation import dns1123_label_problems
 
@@ -35,7 +36,7 @@ OLD_VOLUMES: Mapping[str, str] = {
 
 def pod_warnings(path: str, metadata: Part, spec: Part) -> list[str]:
     """Return the warnings of a pod, with the one about its name."""
-    texts = spec_warnings(path, spec)
+    texts = spec_warnings(path, spec) + annotation_warnings(metadata.get("annotations") or {})
     name = metadata.get("name") or ""
     if problems := dns1123_label_problems(name):
         texts.append(
@@ -138,7 +139,11 @@ def _secret_warnings(path: str, secrets: Sequence[Part]) -> list[str]:
 
 
 def _volume_warnings(path: str, volume: Part) -> list[str]:
-    texts = [f"{path}.{kind}: {text}" for kind, text in OLD_VOLUMES.items() if volume.get(kind) is not None]
+    texts = [
+        f"{path}.{'storageOS' if kind == 'storageos' else kind}: {text}"
+        for kind, text in OLD_VOLUMES.items()
+        if volume.get(kind) is not None
+    ]
     name = volume.get("name")
     for kind, shown, name_field in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
         if source := volume.get(kind):
@@ -147,7 +152,9 @@ def _volume_warnings(path: str, volume: Part) -> list[str]:
     if source := volume.get("downwardAPI"):
         paths = [(item.get("path") or "", "") for item in source.get("items") or ()]
         texts += _overlaps(f'volume "{name}" (DownwardAPI)', paths)
-    if source := volume.get("projected"):
+    if (source := volume.get("projected")) is not None:
+        if not source.get("sources"):
+            texts.append(f'volume "{name}" (Projected) has no sources provided')
         texts += _overlaps(f'volume "{name}" (Projected)', _projected_paths(source))
     return texts
 
