@@ -9,6 +9,7 @@ from typing import Any
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.pod_spec.affinity import merge_match_keys
 from moorage.api.kinds.pod_spec.annotations import (
+    annotation_warnings,
     take_app_armor_annotations,
     validate_annotation_changes,
     validate_app_armor_agreement,
@@ -75,7 +76,8 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     del lookup
     spec = draft["spec"]
     merge_match_keys(spec, labels_of(draft))
-    take_app_armor_annotations(spec, annotations_of(draft))
+    for text in take_app_armor_annotations(spec, annotations_of(draft)):
+        request.warn(text)
     status: Draft = {"phase": "Pending", "qosClass": quality_for(spec)}
     if spec.get("schedulingGates"):
         status["conditions"] = [{**_GATED, "lastTransitionTime": format_time(request.now)}]
@@ -212,7 +214,8 @@ def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about in a pod."""
     if old is not None:
         return []
-    return pod_warnings("spec", obj.get("metadata") or {}, obj.get("spec") or {})
+    texts = pod_warnings("spec", obj.get("metadata") or {}, obj.get("spec") or {})
+    return texts + annotation_warnings(annotations_of(obj))
 
 
 def grace_seconds(old: Object, asked: int | None) -> int | None:

@@ -68,39 +68,35 @@ def validate_annotation_changes(path: str, new: Mapping[str, str], old: Mapping[
 _TYPES = {"runtime/default": "RuntimeDefault", "": "RuntimeDefault", "unconfined": "Unconfined"}
 
 
-def take_app_armor_annotations(spec: Mapping[str, Any], annotations: Mapping[str, str]) -> None:
-    """Set the AppArmor profile of each container that has one in an annotation only, in place."""
+def take_app_armor_annotations(spec: Mapping[str, Any], annotations: Mapping[str, str]) -> list[str]:
+    """Set the AppArmor profile of each container that has one in an annotation only, in place; return warnings."""
     if not any(key.startswith(APP_ARMOR) for key in annotations):
-        return
+        return []
+    texts = []
     for field in ("initContainers", "containers"):
         for container in spec.get(field) or ():
             annotation = annotations.get(APP_ARMOR + (container.get("name") or ""))
             context = container.get("securityContext") or {}
             if annotation is None or context.get("appArmorProfile") is not None:
                 continue
+            key = APP_ARMOR + container["name"]
+            texts.append(
+                f'metadata.annotations[{key}]: deprecated since v1.30; use the "appArmorProfile" field instead'
+            )
             profile = {"type": _TYPES.get(annotation, "Localhost")}
             if annotation.startswith("localhost/"):
                 profile["localhostProfile"] = annotation.removeprefix("localhost/")
             elif annotation not in _TYPES:
                 continue
             container["securityContext"] = {**context, "appArmorProfile": profile}
+    return texts
 
 
 def annotation_warnings(annotations: Mapping[str, str]) -> list[str]:
-    """Return the warnings of annotations that fields replaced."""
-    texts = []
-    for key in sorted(annotations):
-        if key.startswith(APP_ARMOR):
-            texts.append(
-                f'metadata.annotations[{key}]: deprecated since v1.30; use the "appArmorProfile" field instead'
-            )
-        elif key.startswith(
-            ("seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/")
-        ):
-            texts.append(
-                f'metadata.annotations[{key}]: non-functional in v1.27+; use the "seccompProfile" field instead'
-            )
-    return texts
+    """Return the warnings of annotations that do nothing any more."""
+    prefixes = ("seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/")
+    text = 'non-functional in v1.27+; use the "seccompProfile" field instead'
+    return [f"metadata.annotations[{key}]: {text}" for key in sorted(annotations) if key.startswith(prefixes)]
 
 
 def validate_app_armor_agreement(path: str, annotations: Mapping[str, str], spec: Mapping[str, Any]) -> list[Cause]:

@@ -27,6 +27,9 @@ Context = Mapping[str, Any]
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
 _SYSCTL = r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
 _sysctl = re.compile(_SYSCTL).match
+_IPC_SYSCTLS = frozenset(
+    f"kernel.{name}" for name in "sem shmall shmmax shmmni shm_rmid_forced msgmax msgmnb msgmni".split()
+)
 _NOT_ON_WINDOWS = "cannot be set for a windows pod"
 _WINDOWS_CONTEXT_FIELDS = (
     "appArmorProfile",
@@ -206,9 +209,7 @@ def _validate_sysctls(path: str, sysctls: list[Context], spec: Context) -> list[
         dotted = name.replace("/", ".")
         if spec.get("hostNetwork") and dotted.startswith("net."):
             causes.append(invalid(place, name, "may not be specified when 'hostNetwork' is true"))
-        if (spec.get("hostIPC") and dotted.startswith(("kernel.shm", "kernel.msg", "fs.mqueue."))) or (
-            spec.get("hostIPC") and dotted == "kernel.sem"
-        ):
+        if spec.get("hostIPC") and (dotted in _IPC_SYSCTLS or dotted.startswith("fs.mqueue.")):
             causes.append(invalid(place, name, "may not be specified when 'hostIPC' is true"))
     return causes
 

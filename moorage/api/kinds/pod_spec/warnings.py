@@ -6,7 +6,6 @@ Source: pkg/api/pod/warnings.go (v1.37).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moorage.api.kinds.pod_spec.annotations import annotation_warnings
 from moorage.objects.quantity import NANO, parse_quantity
 from moorage.objects.validation import dns1123_label_problems
 
@@ -36,7 +35,7 @@ OLD_VOLUMES: Mapping[str, str] = {
 
 def pod_warnings(path: str, metadata: Part, spec: Part) -> list[str]:
     """Return the warnings of a pod, with the one about its name."""
-    texts = spec_warnings(path, spec) + annotation_warnings(metadata.get("annotations") or {})
+    texts = spec_warnings(path, spec)
     name = metadata.get("name") or ""
     if problems := dns1123_label_problems(name):
         texts.append(
@@ -153,7 +152,7 @@ def _volume_warnings(path: str, volume: Part) -> list[str]:
         paths = [(item.get("path") or "", "") for item in source.get("items") or ()]
         texts += _overlaps(f'volume "{name}" (DownwardAPI)', paths)
     if (source := volume.get("projected")) is not None:
-        if not source.get("sources"):
+        if not any(source.get("sources") or ()):
             texts.append(f'volume "{name}" (Projected) has no sources provided')
         texts += _overlaps(f'volume "{name}" (Projected)', _projected_paths(source))
     return texts
