@@ -23,7 +23,15 @@ class Settings:
 
 def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
-    from moorage.controllers import deployment, garbage_collector, namespaces, replicaset, service_accounts, statefulset
+    from moorage.controllers import (
+        deployment,
+        garbage_collector,
+        namespaces,
+        node_health,
+        replicaset,
+        service_accounts,
+        statefulset,
+    )
     from moorage.controllers.volumes import binder, expansion, protection, provisioner
 
     def content() -> Sequence[str]:
@@ -51,4 +59,5 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         expansion.controller_for(settings.provisioners),
         garbage_collector.controller_for(collector, collectable()),
         namespaces.controller_for(content),
+        node_health.CONTROLLER,
     )
