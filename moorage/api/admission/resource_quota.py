@@ -37,16 +37,23 @@ def validate(obj: Object, old: Object | None, request: Request, lookup: Lookup) 
         before = usage_of(resource, old)
         wanted = {name: amount - before.get(name, ZERO) for name, amount in wanted.items()}
     wanted = {name: amount for name, amount in wanted.items() if amount > ZERO}
-    for quota in sorted(quotas, key=name_of):
-        if wanted and matches_scopes(quota, resource, obj):
-            _check(quota, obj, request, lookup, wanted)
+    matching = [each for each in sorted(quotas, key=name_of) if wanted and matches_scopes(each, resource, obj)]
+    if resource == "pods":
+        for quota in matching:
+            _check_named(quota, obj, request)
+    for quota in matching:
+        _check(quota, obj, request, lookup, wanted)
+
+
+def _check_named(quota: Object, obj: Object, request: Request) -> None:
+    """Refuse a pod that does not say how much it wants of what the quota limits."""
+    if missing := missing_requests((quota.get("spec") or {}).get("hard") or {}, obj):
+        raise refused(obj, request, f"failed quota: {name_of(quota)}: must specify {missing}")
 
 
 def _check(quota: Object, obj: Object, request: Request, lookup: Lookup, wanted: Mapping[str, Quantity]) -> None:
     hard: Mapping[str, str] = (quota.get("spec") or {}).get("hard") or {}
     resource = request.resource.id
-    if resource == "pods" and (missing := missing_requests(hard, obj)):
-        raise refused(obj, request, f"failed quota: {name_of(quota)}: must specify {missing}")
     limited = {name: parse_quantity(text) for name, text in hard.items() if name in wanted}
     if not limited:
         return

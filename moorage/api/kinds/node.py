@@ -50,10 +50,18 @@ def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a node."""
-    del request
     spec = obj.get("spec") or {}
     causes = _validate_taints("metadata.taints", spec.get("taints") or [])
-    return causes + _validate_networks("spec.podCIDRs", spec.get("podCIDRs") or [])
+    causes += _validate_networks("spec.podCIDRs", spec.get("podCIDRs") or [])
+    return causes + (_validate_amounts(obj.get("status") or {}) if request.verb == "create" else [])
+
+
+def _validate_amounts(status: Mapping[str, Any]) -> list[Cause]:
+    causes: list[Cause] = []
+    for field in ("capacity", "allocatable"):
+        for name, text in (status.get(field) or {}).items():
+            causes += validate_quantity(f"status.{field}.{name}", name, text)
+    return causes
 
 
 def _validate_taints(path: str, taints: list[Mapping[str, Any]]) -> list[Cause]:
@@ -94,8 +102,9 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     if before and before != after:
         causes.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
     if old_spec.get("providerID") and new_spec.get("providerID") != old_spec["providerID"]:
-        text = 'node updates may not change providerID except from "" to valid'
-        causes.append(forbidden("spec.providerID", text))
+        causes.append(invalid("spec.providerID", None, "field cannot be modified once set"))
+    if (new_spec.get("externalID") or "") != (old_spec.get("externalID") or ""):
+        causes.append(forbidden("spec.externalID", "may not be updated"))
     return causes
 
 
@@ -103,10 +112,7 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what a status may not say."""
     del old, request
     status = obj.get("status") or {}
-    causes: list[Cause] = []
-    for field in ("capacity", "allocatable"):
-        for name, text in (status.get(field) or {}).items():
-            causes += validate_quantity(f"status.{field}.{name}", name, text)
+    causes = _validate_amounts(status)
     seen: list[Any] = []
     for index, address in enumerate(status.get("addresses") or ()):
         if address in seen:
@@ -114,6 +120,13 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
             causes.append(duplicate(f"status.addresses[{index}]", shown))
         seen.append(address)
     return causes
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about."""
+    if old is None and (obj.get("spec") or {}).get("externalID"):
+        return ["spec.externalID: this field is deprecated, and is unused by Kubernetes"]
+    return []
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

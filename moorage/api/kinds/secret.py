@@ -69,7 +69,7 @@ def _type_causes(obj: Object, data: Mapping[str, str]) -> list[Cause]:
         return [required("data[username]"), required("data[password]")]
     causes: list[Cause] = []
     for key in _NEEDED.get(kind, ()):
-        if key not in data:
+        if key not in data or (key == "ssh-privatekey" and not data[key]):
             causes.append(required(f"data[{key}]"))
         elif key.startswith(".docker"):
             causes += _json_causes(f"data[{key}]", data[key])
