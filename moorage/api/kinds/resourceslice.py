@@ -71,8 +71,8 @@ def _validate_place(path: str, spec: Part) -> list[Cause]:
     if (selector := spec.get("nodeSelector")) is not None:
         causes += validate_node_selector(f"{path}.nodeSelector", selector)
     for field in _PLACES[2:]:
-        if spec.get(field) is False:
-            causes.append(invalid(f"{path}.{field}", False, "must be either unset or set to true"))
+        if (value := spec.get(field)) is False:
+            causes.append(invalid(f"{path}.{field}", value, "must be either unset or set to true"))
     if not given:
         causes.append(required(path, _ONE_PLACE))
     elif len(given) > 1:
@@ -134,10 +134,11 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what of a ResourceSlice may not change: whose devices they are, and where."""
     del request
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    causes: list[Cause] = []
-    for field in ("driver", "nodeName", "nodeSelector", "allNodes"):
-        if spec.get(field) != before.get(field):
-            causes.append(invalid(f"spec.{field}", spec.get(field), "field is immutable"))
+    causes = [
+        invalid(f"spec.{field}", spec.get(field), "field is immutable")
+        for field in ("driver", "nodeName", "nodeSelector", "allNodes")
+        if spec.get(field) != before.get(field)
+    ]
     name = (spec.get("pool") or {}).get("name")
     if name != (before.get("pool") or {}).get("name"):
         causes.append(invalid("spec.pool.name", name, "field is immutable"))

@@ -1,20 +1,102 @@
-"""ValidatingAdmissionPolicies: rules of users for what is written.
+"""ValidatingAdmissionPolicies: expressions that objects must satisfy to be stored.
 
-Source: pkg/printers/internalversion (v1.37).
+Source: pkg/apis/admissionregistration/validation, pkg/registry/admissionregistration, pkg/printers (v1.37).
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.webhooks.policies import param_kind_cell, validate_policy
 from moorage.api.kinds.workload.cells import age_of
+from moorage.api.request import Draft, Request
+from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, name_of
+from moorage.objects.validation import (
+    duplicate,
+    each_invalid,
+    in_list,
+    invalid,
+    qualified_name_problems,
+    required,
+)
 
-has_generation = True
+Part = Mapping[str, Any]
+
+#: How many annotations of the audit log a policy may make, and how long their expressions may be.
+ANNOTATIONS_MOST, VALUE_EXPRESSION_MOST = 20, 5120
+
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
+_NOT_EMPTY = "must be non-empty if specified"
+_ONE_ITEM = "validations or auditAnnotations must contain at least one item"
+
+
+def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
+    """Start without a status."""
+    del request, lookup
+    draft["status"] = {}
+
+
+def validate(obj: Object, request: Request) -> list[Cause]:
+    """Return every broken rule of a policy."""
+    del request
+    spec = obj.get("spec") or {}
+    causes = validate_policy(spec)
+    validations, annotations = spec.get("validations") or (), spec.get("auditAnnotations") or ()
+    if not validations and not annotations:
+        return causes + [required(f"spec.{field}", _ONE_ITEM) for field in ("validations", "auditAnnotations")]
+    for index, validation in enumerate(validations):
+        causes += _validate_validation(f"spec.validations[{index}]", validation)
+    return causes + _validate_annotations("spec.auditAnnotations", annotations, name_of(obj))
+
+
+def _validate_validation(path: str, validation: Part) -> list[Cause]:
+    causes: list[Cause] = []
+    expression, message = (validation.get("expression") or "").strip(), validation.get("message") or ""
+    message_expression = validation.get("messageExpression") or ""
+    if not expression:
+        causes.append(required(f"{path}.expression", "expression is not specified"))
+    if message_expression and not message_expression.strip():
+        causes.append(invalid(f"{path}.messageExpression", message_expression, _NOT_EMPTY))
+    if message and not message.strip():
+        causes.append(invalid(f"{path}.message", message, _NOT_EMPTY))
+    elif _has_lines(message.strip()):
+        causes.append(invalid(f"{path}.message", message, "must not contain line breaks"))
+    elif _has_lines(expression) and not message.strip():
+        text = "message must be specified if expression contains line breaks"
+        causes.append(required(f"{path}.message", text))
+    if (reason := validation.get("reason")) is not None:
+        causes += in_list(f"{path}.reason", reason, _REASONS)
+    return causes
+
+
+def _has_lines(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _validate_annotations(path: str, annotations: Sequence[Part], policy: str) -> list[Cause]:
+    causes: list[Cause] = []
+    if len(annotations) > ANNOTATIONS_MOST:
+        causes.append(invalid(path, annotations, f"must not have more than {ANNOTATIONS_MOST} auditAnnotations"))
+    keys: set[str] = set()
+    for index, annotation in enumerate(annotations):
+        place, key = f"{path}[{index}]", annotation.get("key") or ""
+        full = f"{policy}/{key}"
+        causes += each_invalid(f"{place}.key", full, qualified_name_problems(full))
+        expression = (annotation.get("valueExpression") or "").strip()
+        if not expression:
+            causes.append(required(f"{place}.valueExpression", "valueExpression is not specified"))
+        elif len(expression) > VALUE_EXPRESSION_MOST:
+            text = f"must not exceed {VALUE_EXPRESSION_MOST} bytes in length"
+            causes.append(required(f"{place}.valueExpression", text))
+        if key in keys:
+            causes.append(duplicate(f"{place}.key", key))
+        keys.add(key)
+    return causes
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:
-    """Return name, number of validations, parameter kind, age."""
-    spec = obj.get("spec") or {}
-    kind = spec.get("paramKind") or {}
-    shown = f"{kind.get('apiVersion')}/{kind.get('kind')}" if kind else "<unset>"
-    return [name_of(obj), len(spec.get("validations") or ()), shown, age_of(obj, now)]
+    """Return name, number of validations, kind of parameters, age."""
+    validations = (obj.get("spec") or {}).get("validations") or ()
+    return [name_of(obj), len(validations), param_kind_cell(obj), age_of(obj, now)]

@@ -1,20 +1,42 @@
-"""ValidatingAdmissionPolicyBindings: where such policies hold.
+"""ValidatingAdmissionPolicyBindings: where a policy holds, and what happens to who breaks it.
 
-Source: pkg/printers/internalversion (v1.37).
+Source: pkg/apis/admissionregistration/validation, pkg/printers (v1.37).
 """
 
 from datetime import datetime
 from typing import Any
 
+from moorage.api.kinds.webhooks.policies import param_ref_cell, validate_binding
 from moorage.api.kinds.workload.cells import age_of
+from moorage.api.request import Request
+from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, name_of
+from moorage.objects.validation import duplicate, in_list, invalid, required
 
-has_generation = True
+_ACTIONS = ("Audit", "Deny", "Warn")
+_TWICE = (
+    "must not contain both Deny and Warn (repeating the same validation failure information in the API response and "
+    "headers serves no purpose)"
+)
+
+
+def validate(obj: Object, request: Request) -> list[Cause]:
+    """Return every broken rule of a binding."""
+    del request
+    spec = obj.get("spec") or {}
+    causes = validate_binding(spec)
+    path, actions = "spec.validationActions", spec.get("validationActions") or []
+    if not actions:
+        return [*causes, required(path)]
+    for index, action in enumerate(actions):
+        causes += in_list(f"{path}[{index}]", action, _ACTIONS)
+        if action in actions[:index]:
+            causes.append(duplicate(f"{path}[{index}]", action))
+    if {"Deny", "Warn"} <= set(actions):
+        causes.append(invalid(path, actions, _TWICE))
+    return causes
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:
-    """Return name, policy, parameter, age."""
-    spec = obj.get("spec") or {}
-    ref = spec.get("paramRef") or {}
-    shown = f"{ref.get('namespace') or '*'}/{ref['name']}" if ref.get("name") else "<unset>"
-    return [name_of(obj), spec.get("policyName") or "", shown, age_of(obj, now)]
+    """Return name, policy, parameters, age."""
+    return [name_of(obj), (obj.get("spec") or {}).get("policyName") or "", param_ref_cell(obj), age_of(obj, now)]
