@@ -1,7 +1,8 @@
 """Tells nodes that have fallen silent, taints nodes by their conditions, and marks the pods of nodes that are not ready.
 
 A node is heard of through its Lease (kube-node-lease/<node>), or through the heartbeat of its condition Ready. Times
-are compared with the clock of the process that runs this rule.
+are compared with the clock of the process that runs this rule, and every node gets its grace when that process starts:
+what it could not say while nobody listened is not held against it.
 Source: pkg/controller/nodelifecycle/node_lifecycle_controller.go (v1.37).
 """
 
@@ -25,7 +26,7 @@ from moorage.objects.metadata import (
     parse_time,
     uid_of,
 )
-from moorage.objects.nodes import NOT_READY, UNREACHABLE, UNSCHEDULABLE, is_unschedulable, taints_of
+from moorage.objects.nodes import NOT_READY, UNREACHABLE, UNSCHEDULABLE, is_node_ready, is_unschedulable, taints_of
 from moorage.objects.workloads import ref_of
 
 LEASES: Final = "leases.coordination.k8s.io"
@@ -64,41 +65,62 @@ def observe(view: View, ref: Ref) -> Observed | None:
     if node is None or is_terminating(node):
         return None
     lease = view.get(LEASES, LEASE_NAMESPACE, ref.name)
-    ready = condition_of(node, "Ready")
-    is_fine = ready is not None and ready.get("status") == "True"
-    return Observed(node, lease, () if is_fine else view.indexed("pods", "spec.nodeName", ref.name))
+    return Observed(node, lease, () if is_node_ready(node) else view.indexed("pods", "spec.nodeName", ref.name))
 
 
-def decide(observed: Observed, now: datetime) -> Decision:
-    """Say what the node's conditions and taints should be, and what its pods must show."""
+class NodeHealth:
+    """Remembers since when it listens."""
+
+    def __init__(self) -> None:
+        self._since: datetime | None = None
+
+    def decide(self, observed: Observed, now: datetime) -> Decision:
+        """Say what the node's conditions and taints should be, and what its pods must show."""
+        self._since = self._since or now
+        silent_in = _silent_in(observed, self._since, now)
+        if silent_in <= 0 and (silenced := _silence(observed, now)):
+            return Decision(silenced, because="the node has fallen silent")
+        actions: list[Action] = []
+        node = observed.node
+        taints = _wanted_taints(node, now)
+        if taints is not None:
+            guard = {"uid": uid_of(node), "resourceVersion": metadata_of(node).get("resourceVersion")}
+            actions.append(Patch(ref_of("nodes", node), {"metadata": guard, "spec": {"taints": taints or None}}))
+        actions += _unready_pods(observed, now)
+        because = "the node is silent" if silent_in <= 0 else "the node was heard of"
+        return Decision(tuple(actions), look_again_in=silent_in if silent_in > 0 else None, because=because)
+
+    def controller(self) -> Controller:
+        """Return the controller with this memory."""
+        return Controller(
+            name=COMPONENT,
+            kind="nodes",
+            wakes={LEASES: _node_of_lease},
+            observe=observe,
+            decide=self.decide,
+            reads=("pods",),
+        )
+
+
+def _silence(observed: Observed, now: datetime) -> tuple[Action, ...]:
+    """Return what says that the node is silent, nothing if that is said already."""
     node = observed.node
-    silent_in = _silent_in(observed, now)
-    if silent_in <= 0:
-        conditions = _unknown_conditions(observed, now)
-        if conditions is not None:
-            status = {**(node.get("status") or {}), "conditions": conditions}
-            return Decision((SetStatus("nodes", {**node, "status": status}),), because="the node has fallen silent")
-    actions: list[Action] = []
-    taints = _wanted_taints(node, now)
-    if taints is not None:
-        guard = {"uid": uid_of(node), "resourceVersion": metadata_of(node).get("resourceVersion")}
-        actions.append(Patch(ref_of("nodes", node), {"metadata": guard, "spec": {"taints": taints or None}}))
-    unready = _unready_pods(observed, now)
-    if unready:
-        told = f"Node {name_of(node)} status is now: NodeNotReady"
-        actions.append(Record(node, "NodeNotReady", told))
-    actions += unready
-    because = "the node is silent" if silent_in <= 0 else "the node was heard of"
-    return Decision(tuple(actions), look_again_in=silent_in if silent_in > 0 else None, because=because)
+    conditions = _unknown_conditions(observed, now)
+    if conditions is None:
+        return ()
+    write = SetStatus("nodes", {**node, "status": {**(node.get("status") or {}), "conditions": conditions}})
+    if not is_node_ready(node):
+        return (write,)
+    return (write, Record(node, "NodeNotReady", f"Node {name_of(node)} status is now: NodeNotReady"))
 
 
-def _silent_in(observed: Observed, now: datetime) -> float:
+def _silent_in(observed: Observed, since: datetime, now: datetime) -> float:
     """Return the seconds until the node counts as silent, zero or less if it does."""
     heard = _last_heard(observed)
     if heard is None:
         created = parse_time(str(metadata_of(observed.node).get("creationTimestamp") or format_time(now)))
-        return (created + timedelta(seconds=STARTUP_SECONDS) - now).total_seconds()
-    return (heard + timedelta(seconds=GRACE_SECONDS) - now).total_seconds()
+        return (max(created, since) + timedelta(seconds=STARTUP_SECONDS) - now).total_seconds()
+    return (max(heard, since) + timedelta(seconds=GRACE_SECONDS) - now).total_seconds()
 
 
 def _last_heard(observed: Observed) -> datetime | None:
@@ -166,12 +188,15 @@ def _has(node: Object, key: str, effect: str) -> bool:
     return any(each.get("key") == key and each.get("effect") == effect for each in taints_of(node))
 
 
-def _unready_pods(observed: Observed, now: datetime) -> list[Patch]:
-    """Return the patches by which the pods of a silent node stop being ready."""
+def _unready_pods(observed: Observed, now: datetime) -> list[Action]:
+    """Return what lets the pods of a silent node stop being ready."""
     ready = condition_of(observed.node, "Ready")
     if ready is None or ready.get("status") != "Unknown":
         return []
-    return [_unready(pod, now) for pod in observed.pods if pod_facts.is_ready(pod)]
+    actions: list[Action] = []
+    for pod in filter(pod_facts.is_ready, observed.pods):
+        actions += [_unready(pod, now), Record(pod, "NodeNotReady", "Node is not ready", kind="Warning")]
+    return actions
 
 
 def _unready(pod: Object, now: datetime) -> Patch:
@@ -191,13 +216,3 @@ def _node_of_lease(view: View, lease: Object) -> Iterable[Ref]:
     node = view.get("nodes", "", name_of(lease))
     ready = condition_of(node, "Ready") if node is not None else None
     return (Ref("nodes", "", name_of(lease)),) if ready is None or ready.get("status") == "Unknown" else ()
-
-
-CONTROLLER = Controller(
-    name=COMPONENT,
-    kind="nodes",
-    wakes={LEASES: _node_of_lease},
-    observe=observe,
-    decide=decide,
-    reads=("pods",),
-)
