@@ -68,9 +68,10 @@ def _validate_pod(pod: Object, old: Object | None, request: Request, labels: Map
 
 
 def _is_significant(pod: Object, old: Object) -> bool:
-    """Tell whether the change can matter: images cannot, other containers can."""
+    """Tell whether the change can matter: containers and their images do, metadata and tolerations do not."""
     new_spec, old_spec = pod.get("spec") or {}, old.get("spec") or {}
-    return bool(new_spec.get("ephemeralContainers") != old_spec.get("ephemeralContainers"))
+    fields = ("containers", "initContainers", "ephemeralContainers")
+    return any((new_spec.get(field) or []) != (old_spec.get(field) or []) for field in fields)
 
 
 def _warn_workload(obj: Object, request: Request, labels: Mapping[str, str]) -> None:

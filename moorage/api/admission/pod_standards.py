@@ -139,7 +139,7 @@ def _app_armor(metadata: Part, spec: Part) -> Violation | None:
         return None
     if fields:
         who = " and ".join(fields)
-        return Violation("forbidden AppArmor profiles", f'{who} must not set AppArmor profile type to "Unconfined"')
+        return Violation("forbidden AppArmor profile", f'{who} must not set AppArmor profile type to "Unconfined"')
     plural = "s" if len(values) > 1 else ""
     return Violation(f"forbidden AppArmor profile{plural}", ", ".join(sorted(values)))
 
@@ -343,12 +343,13 @@ _COMMON: tuple[Rule, ...] = (
     _sysctls,
     _host_process,
 )
-_BASELINE: tuple[Rule, ...] = (*_COMMON[:0], _baseline_capabilities, *_COMMON, _baseline_seccomp)
+_BASELINE: tuple[Rule, ...] = (_baseline_capabilities, *_COMMON, _baseline_seccomp)
+#: Restricted has its own rules for volumes, capabilities and seccomp in the place of baseline's.
 _RESTRICTED: tuple[Rule, ...] = (
-    *_COMMON,
-    _restricted_volumes,
+    *(rule for rule in _COMMON if rule is not _host_paths),
     _escalation,
     _restricted_capabilities,
+    _restricted_volumes,
     _non_root,
     _root_user,
     _restricted_seccomp,
