@@ -25,12 +25,16 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
     from moorage.controllers import (
         deployment,
+        endpoints,
+        endpointslices,
         garbage_collector,
         namespaces,
         node_health,
+        pod_cleanup,
         replicaset,
         service_accounts,
         statefulset,
+        taint_eviction,
     )
     from moorage.controllers.volumes import binder, expansion, protection, provisioner
 
@@ -59,5 +63,10 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         expansion.controller_for(settings.provisioners),
         garbage_collector.controller_for(collector, collectable()),
         namespaces.controller_for(content),
-        node_health.CONTROLLER,
+        endpoints.CONTROLLER,
+        endpointslices.CONTROLLER,
+        endpointslices.MIRROR_CONTROLLER,
+        node_health.NodeHealth().controller(),
+        taint_eviction.TaintEviction().controller(),
+        pod_cleanup.PodCleanup().controller(),
     )
