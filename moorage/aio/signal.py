@@ -10,13 +10,14 @@ class Signal:
     def __init__(self) -> None:
         #: How many times the signal was fired.
         self.count = 0
-        self._waiters: set[asyncio.Future[None]] = set()
+        #: In the order in which they began to wait: a set would wake them by their addresses in memory.
+        self._waiters: dict[asyncio.Future[None], None] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def fire(self) -> None:
         """Wake all who wait and call all listeners, in the order in which they subscribed."""
         self.count += 1
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -33,8 +34,8 @@ class Signal:
         if self.count != count:
             return
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            self._waiters.pop(waiter, None)

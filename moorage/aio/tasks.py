@@ -22,7 +22,8 @@ class Tasks:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._tasks: set[asyncio.Task[Any]] = set()
+        #: In the order of their start, in which they are cancelled.
+        self._tasks: dict[asyncio.Task[Any], None] = {}
 
     async def __aenter__(self) -> "Tasks":
         return self
@@ -33,7 +34,7 @@ class Tasks:
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run `work` until it ends; a failure is logged with its traceback."""
         task = asyncio.create_task(work, name=f"{self.name}/{name}")
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
 
@@ -60,6 +61,6 @@ class Tasks:
             await asyncio.sleep(RESTART.delay(failures))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("task_failed name=%s", task.get_name(), exc_info=task.exception())

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("logs", "Print what the cluster's own process says."),
     "image": ("image", "Load, list and remove images for the cluster's nodes."),
     "demo": ("demo", "Play a lesson on a running cluster."),
+    "simulate": ("simulate", "Live through random lives of a cluster in virtual time."),
     "version": ("version", "Print the versions of Moorage and of the Kubernetes that it speaks."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
