@@ -3,12 +3,15 @@
 Source: kube-apiserver's bootstrap controllers and scheduling's system classes (v1.37).
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from moorage.api.kind_rules import Lookup
 from moorage.client.client import Client
 from moorage.cluster.config import API_SERVICE_ADDRESS, DNS_SERVICE_ADDRESS
 from moorage.objects.errors import AlreadyExists
+from moorage.objects.metadata import name_of, namespace_of
 
 #: The provisioner of the default class: directories on the node's own disk.
 LOCAL_PROVISIONER = "moorage.dev/local"
@@ -16,10 +19,14 @@ LOCAL_PROVISIONER = "moorage.dev/local"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
-def system_objects(port: int) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yield (resource id, object) of what a cluster starts with, in an order in which it can be created."""
+def namespaces() -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield (resource id, object) of the namespaces that every cluster has."""
     for name in NAMESPACES:
         yield "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def system_objects(port: int) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield (resource id, object) of what else a cluster starts with."""
     yield "priorityclasses.scheduling.k8s.io", _priority_class("system-node-critical", 2000001000)
     yield "priorityclasses.scheduling.k8s.io", _priority_class("system-cluster-critical", 2000000000)
     yield "storageclasses.storage.k8s.io", _storage_class()
@@ -84,10 +91,13 @@ def _dns_service() -> dict[str, Any]:
     }
 
 
-async def create_missing(client: Client, objects: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Create what is not there yet; what is there stays as it is."""
-    for resource, obj in objects:
-        try:
-            await client.create(resource, obj)
-        except AlreadyExists:
-            continue
+async def create_missing(client: Client, lookup: Lookup, objects: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Create what is not there yet; what is there stays as it is. Writes go to the disk together."""
+    missing = [
+        client.create(resource, obj)
+        for resource, obj in objects
+        if lookup.get(resource, namespace_of(obj), name_of(obj)) is None
+    ]
+    for outcome in await asyncio.gather(*missing, return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, AlreadyExists):
+            raise outcome

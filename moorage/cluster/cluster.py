@@ -48,7 +48,7 @@ class Cluster:
         self._door = FrontDoor(config, pki, control, self._nodes.gateway)
         port = await self._door.listen(last_facts(config.directory).get("port", 0))
         await control.open(port)
-        self._door.open()
+        self.tasks.start("bootstrap-policy", self._grant(control))
         say(f"API listens on https://{config.host}:{port}")
         await control.start(self._nodes.drivers, lambda: pki.authority.read_text())
         say("Controllers and scheduler work")
@@ -57,6 +57,11 @@ class Cluster:
         if config.nodes or config.simulated_nodes:
             say(_ready_text(config))
         self._publish(pki, port)
+
+    async def _grant(self, control: ControlPlane) -> None:
+        await control.grant()
+        if self._door is not None:
+            self._door.open()
 
     async def close(self) -> None:
         """Stop in reverse order: nobody writes any more when the store closes."""

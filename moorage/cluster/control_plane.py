@@ -12,7 +12,7 @@ from moorage.aio.tasks import Tasks
 from moorage.api.admission.chain import AdmissionChain
 from moorage.api.api import Api
 from moorage.api.request import SYSTEM, User
-from moorage.cluster.bootstrap import create_missing, system_objects
+from moorage.cluster.bootstrap import create_missing, namespaces, system_objects
 from moorage.cluster.local import LocalClient
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
@@ -45,7 +45,14 @@ class ControlPlane:
     async def open(self, api_port: int) -> None:
         """Load the state and create what every cluster has."""
         await self.api.load()
-        await create_missing(self.client, system_objects(api_port))
+        await create_missing(self.client, self.lookup, namespaces())
+        await create_missing(self.client, self.lookup, system_objects(api_port))
+
+    async def grant(self) -> None:
+        """Create the roles and bindings that every cluster has. They are needed by nobody who is already there."""
+        from moorage.api.bootstrap_policy import bootstrap_objects
+
+        await create_missing(self.client, self.lookup, bootstrap_objects())
 
     async def start(self, drivers: Mapping[str, Driver], certificate_authority: Callable[[], str]) -> None:
         """Start controllers and scheduler; returns once their caches are filled."""

@@ -9,6 +9,7 @@ import orjson
 from moorage.api.authentication import Authenticator
 from moorage.api.authorization import Rbac
 from moorage.api.discovery import Discovery, version_info
+from moorage.api.node_authorizer import NodeAuthorizer
 from moorage.api.openapi import OpenApi
 from moorage.api.pipeline import empty_of
 from moorage.api.reviews import Reviews
@@ -45,7 +46,7 @@ class FrontDoor:
         parts = Parts(
             api=api,
             authenticator=Authenticator(tokens, control.lookup, control.clock),
-            authorizer=rbac,
+            authorizer=NodeAuthorizer(rbac, control.lookup),
             pages=pages,
             tables=Tables(),
             gateway=gateway,
