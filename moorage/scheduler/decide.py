@@ -1,171 +1,152 @@
-"""The decision about one pod: a node, or why none of them can take it. Pure: chance comes as an argument.
+"""Which node a pod gets, or why none: a pure function of the pod and of what is where.
 
 Source: pkg/scheduler/schedule_one.go, framework/types.go FitError (v1.37).
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from moorage.objects.metadata import Object
-from moorage.scheduler.filters import NOT_LISTED, Filter, Rejection, filters_for, named_nodes
-from moorage.scheduler.pods import PodInfo
-from moorage.scheduler.scores import total_scores
-from moorage.scheduler.snapshot import NodeInfo, Snapshot
+from moorage.scheduler.demand import Demand
+from moorage.scheduler.failure import Failure
+from moorage.scheduler.filters import CONFLICTING, NOT_NAMED, Check, checks_for, named_nodes
+from moorage.scheduler.scores import score_nodes
+from moorage.scheduler.snapshot import Place, Snapshot
 
-#: Up to so many nodes all are looked at; of more, a share that shrinks, but never less than the least share.
-LOOK_AT_ALL: Final = 100
+#: So many suitable nodes are looked for at least; then a share that falls with the size of the cluster suffices.
+NODES_LEAST: Final = 100
 SHARE_LEAST: Final = 5
 
 NO_NODES: Final = "no nodes available to schedule pods"
 
+#: What upstream says after a pod was refused as a whole: a later plugin misses what it would have prepared.
+NOT_PREPARED: Final = "not found"
+
+#: Chooses one of so many equally good nodes.
+Pick = Callable[[int], int]
+
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """The pod goes to `node`; so many nodes could take it."""
+class Refusal:
+    """No node takes the pod.
 
-    node: str
-    feasible: int
-
-
-@dataclass(slots=True)
-class Diagnosis:
-    """Why no node can take the pod.
-
-    nodes:      how many there are.
-    rejections: by node.
-    plugins:    the rules that said no: changes in what they look at may help.
-    refusal:    why the pod cannot go anywhere, whatever the node; "" otherwise.
+    nodes: how many there are; failures: why not, by node; others: why not the nodes that were not even looked at;
+    whole: why not, whatever the node.
     """
 
     nodes: int
-    rejections: dict[str, Rejection] = field(default_factory=dict)
-    plugins: set[str] = field(default_factory=set)
-    refusal: str = ""
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    others: Failure | None = None
+    whole: Failure | None = None
 
-    def message(self, suffix: str = "") -> str:
-        """Return upstream's sentence; `suffix` is what preemption has to say."""
+    @property
+    def plugins(self) -> frozenset[str]:
+        """Who refused the pod."""
+        found = {each.plugin for each in self.failures.values()}
+        found |= {each.plugin for each in (self.others, self.whole) if each is not None}
+        return frozenset(found)
+
+    def message(self, afterwards: str = "") -> str:
+        """Return the text that users read; `afterwards` says what preemption found."""
         if not self.nodes:
             return NO_NODES
-        text = f"0/{self.nodes} nodes are available:"
-        if self.refusal:
-            text += f" {self.refusal}."
-        elif self.rejections:
-            text += f" {reasons_text(self.rejections)}."
-        return f"{text} {suffix}" if suffix else text
+        head = f"0/{self.nodes} nodes are available:"
+        if self.whole is not None:
+            return f"{head} {', '.join(self.whole.reasons)}. {NOT_PREPARED}"
+        counts: dict[str, int] = {}
+        for failure in self.failures.values():
+            for reason in failure.reasons:
+                counts[reason] = counts.get(reason, 0) + 1
+        if self.others is not None:
+            for reason in self.others.reasons:
+                counts[reason] = counts.get(reason, 0) + self.nodes - len(self.failures)
+        text = f"{head} {tell(counts)}."
+        return f"{text} {afterwards}" if afterwards else text
 
 
-def reasons_text(rejections: Mapping[str, Rejection]) -> str:
-    """Return the reasons with how many nodes gave each, sorted as texts."""
-    counts = Counter(reason for rejection in rejections.values() for reason in rejection.reasons)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The node that the pod gets."""
+
+    place: Place
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one decision leaves to the next: where to start looking, so that every node gets its turn."""
+
+    start: int = 0
+
+
+def tell(counts: Mapping[str, int]) -> str:
+    """Return reasons with how often they hold, in upstream's order (as texts)."""
     return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
 
 
-def choose(
-    pod: PodInfo,
-    snapshot: Snapshot,
-    volumes: Sequence[Filter] = (),
-    *,
-    chance: float = 0.0,
-    start: int = 0,
-    default_selector: Object | None = None,
-) -> Placement | Diagnosis:
-    """Return the best node for a pod, or the diagnosis.
-
-    chance: a number in [0, 1) that decides between equals; start: from which node on to look, where not all are looked
-    at; volumes: the checks about the pod's claims.
-    """
-    nodes = snapshot.present
-    diagnosis = Diagnosis(len(nodes))
-    candidates = _named(pod, nodes, diagnosis)
-    feasible = feasible_nodes(pod, snapshot, candidates, filters_for(pod, snapshot, volumes), diagnosis, start=start)
-    if not feasible:
-        return diagnosis
-    if len(feasible) == 1:
-        return Placement(feasible[0].name, 1)
-    scores = total_scores(pod, feasible, snapshot, default_selector)
-    most = max(scores)
-    best = [node for node, score in zip(feasible, scores, strict=True) if score == most]
-    return Placement(best[int(chance * len(best))].name, len(feasible))
+def decide(pod: Demand, snapshot: Snapshot, turn: Turn, pick: Pick) -> Choice | Refusal:
+    """Return the node that suits the pod best, or why none does."""
+    nodes = snapshot.nodes
+    if not nodes:
+        return Refusal(0)
+    others: Failure | None = None
+    named = named_nodes(pod) if pod.node_affinity else None
+    if named is not None:
+        if not named:
+            return Refusal(len(nodes), whole=CONFLICTING)
+        nodes = [place for place in nodes if place.name in named]
+        others = NOT_NAMED
+    checks = list(checks_for(pod))
+    suitable, failures = find(nodes, checks, turn)
+    if not suitable:
+        return Refusal(len(snapshot.nodes), failures, others)
+    return Choice(best(pod, suitable, snapshot, pick))
 
 
-def feasible_nodes(
-    pod: PodInfo,
-    snapshot: Snapshot,
-    candidates: Sequence[NodeInfo],
-    filters: Sequence[Filter],
-    diagnosis: Diagnosis,
-    *,
-    start: int = 0,
-) -> list[NodeInfo]:
-    """Return nodes that can take the pod, as many as are worth scoring; the others' rejections go into the diagnosis."""
-    enough = nodes_to_find(len(candidates))
-    order = candidates if enough == len(candidates) else [*candidates[start:], *candidates[:start]]
-    found: list[NodeInfo] = []
-    for node in order:
-        rejected = _first_rejection(pod, node, snapshot, filters)
-        if rejected is None:
-            found.append(node)
-            if len(found) >= enough:
-                break
-        else:
-            plugin, diagnosis.rejections[node.name] = rejected
-            diagnosis.plugins.add(plugin)
-    return found
+def find(nodes: Sequence[Place], checks: Sequence[Check], turn: Turn) -> tuple[list[Place], dict[str, Failure]]:
+    """Return enough nodes that take the pod, from where the last search ended, and why others do not."""
+    wanted = wanted_count(len(nodes))
+    suitable: list[Place] = []
+    failures: dict[str, Failure] = {}
+    count = len(nodes)
+    start = turn.start % count if count else 0
+    looked = 0
+    for index in range(start, start + count):
+        place = nodes[index if index < count else index - count]
+        looked += 1
+        failure = first_failure(place, checks)
+        if failure is not None:
+            failures[place.name] = failure
+            continue
+        suitable.append(place)
+        if len(suitable) >= wanted:
+            break
+    if count:
+        turn.start = (start + looked) % count
+    return suitable, failures
 
 
-def nodes_to_find(nodes: int) -> int:
-    """Return how many feasible nodes are enough: a sample of a large cluster is as good as the whole."""
-    if nodes < LOOK_AT_ALL:
-        return nodes
-    share = max(SHARE_LEAST, 50 - nodes // 125)
-    return max(LOOK_AT_ALL, nodes * share // 100)
-
-
-def _first_rejection(
-    pod: PodInfo, node: NodeInfo, snapshot: Snapshot, filters: Sequence[Filter]
-) -> tuple[str, Rejection] | None:
-    """Return the first rule that rejects the node, counting in the pods that room is made for there."""
-    if snapshot.nominated:
-        awaited = [each for each in _awaited(pod, node, snapshot) if each.uid not in snapshot.pods]
-        if awaited:
-            return _rejection_beside(pod, node, snapshot, filters, awaited)
-    for plugin, check in filters:
-        rejection = check(node)
-        if rejection is not None:
-            return plugin, rejection
+def first_failure(place: Place, checks: Sequence[Check]) -> Failure | None:
+    """Return what the first filter that fails says about a node."""
+    for check in checks:
+        failure = check(place)
+        if failure is not None:
+            return failure
     return None
 
 
-def _awaited(pod: PodInfo, node: NodeInfo, snapshot: Snapshot) -> list[PodInfo]:
-    others = snapshot.nominated.get(node.name, {})
-    return [each for each in others.values() if each.uid != pod.uid and each.priority >= pod.priority]
-
-
-def _rejection_beside(
-    pod: PodInfo, node: NodeInfo, snapshot: Snapshot, filters: Sequence[Filter], awaited: Sequence[PodInfo]
-) -> tuple[str, Rejection] | None:
-    """Check the node with the awaited pods on it, then as it is, because they may never come."""
-    for each in awaited:
-        node.add(each)
-    try:
-        rejected = next(((plugin, found) for plugin, check in filters if (found := check(node))), None)
-    finally:
-        for each in awaited:
-            node.remove(each)
-    if rejected is not None:
-        return rejected
-    return next(((plugin, found) for plugin, check in filters if (found := check(node))), None)
-
-
-def _named(pod: PodInfo, nodes: Sequence[NodeInfo], diagnosis: Diagnosis) -> Sequence[NodeInfo]:
-    """Return the nodes that the pod names, if it names any; the others are rejected as such."""
-    names = named_nodes(pod)
-    if names is None:
+def wanted_count(nodes: int) -> int:
+    """Return how many suitable nodes are enough to choose from. Source: numFeasibleNodesToFind."""
+    if nodes < NODES_LEAST:
         return nodes
-    for node in nodes:
-        if node.name not in names:
-            diagnosis.rejections[node.name] = NOT_LISTED
-    diagnosis.plugins.add("NodeAffinity")
-    return [node for node in nodes if node.name in names]
+    share = max(SHARE_LEAST, 50 - nodes // 125)
+    return max(NODES_LEAST, nodes * share // 100)
+
+
+def best(pod: Demand, suitable: Sequence[Place], snapshot: Snapshot, pick: Pick) -> Place:
+    """Return the node with the highest score, one of them if there are several."""
+    if len(suitable) == 1:
+        return suitable[0]
+    totals = score_nodes(pod, suitable, snapshot)
+    most = max(totals)
+    highest = [place for place, total in zip(suitable, totals, strict=True) if total == most]
+    return highest[0] if len(highest) == 1 else highest[pick(len(highest))]
