@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from moorage.api.answers import Answer
+from moorage.api.bodies import Unreadable
 from moorage.api.list_options import is_true
-from moorage.api.pipeline import Kind, Tools, Unreadable, decoded, is_dry_run, kind_of
+from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of
 from moorage.api.request import Draft, Request
 from moorage.api.write import Change, apply_change, create_applied, tracking_of
 from moorage.objects.errors import BadRequest, Cause, UnsupportedMediaType, invalid, not_found

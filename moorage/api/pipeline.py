@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from moorage.aio.entropy import Entropy
+from moorage.api.bodies import Expected, read_body
 from moorage.api.kind_rules import Lookup, rules_for
 from moorage.api.list_options import check_write_options
 from moorage.api.request import Draft, Request
@@ -17,8 +18,8 @@ from moorage.api.resources import Resources
 from moorage.api.storage import Storage
 from moorage.objects.decoding import decode_object
 from moorage.objects.defaults import apply_defaults
-from moorage.objects.errors import BadRequest, Cause, invalid
-from moorage.objects.kinds import Resource, group_versions, resource_of_kind
+from moorage.objects.errors import Cause, invalid
+from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object
 from moorage.objects.schema import Type, type_of
 
@@ -34,56 +35,6 @@ WITH_GENERATION = frozenset(
     "Ingress IngressClass NetworkPolicy PodDisruptionBudget DeviceClass DeviceTaintRule ResourceSlice PriorityClass "
     "Pod PodTemplate ReplicationController".split()
 )
-
-
-#: Versions that upstream's scheme knows but does not serve: a body in one of them is of another version, not unknown.
-KNOWN_VERSIONS = frozenset(
-    {
-        "admissionregistration.k8s.io/v1alpha1",
-        "admissionregistration.k8s.io/v1beta1",
-        "apps/v1beta1",
-        "apps/v1beta2",
-        "authentication.k8s.io/v1alpha1",
-        "authentication.k8s.io/v1beta1",
-        "authorization.k8s.io/v1beta1",
-        "autoscaling/v2beta1",
-        "autoscaling/v2beta2",
-        "batch/v1beta1",
-        "certificates.k8s.io/v1alpha1",
-        "certificates.k8s.io/v1beta1",
-        "coordination.k8s.io/v1alpha2",
-        "coordination.k8s.io/v1beta1",
-        "discovery.k8s.io/v1beta1",
-        "events.k8s.io/v1beta1",
-        "extensions/v1beta1",
-        "flowcontrol.apiserver.k8s.io/v1beta1",
-        "flowcontrol.apiserver.k8s.io/v1beta2",
-        "flowcontrol.apiserver.k8s.io/v1beta3",
-        "networking.k8s.io/v1beta1",
-        "node.k8s.io/v1alpha1",
-        "node.k8s.io/v1beta1",
-        "policy/v1beta1",
-        "rbac.authorization.k8s.io/v1alpha1",
-        "rbac.authorization.k8s.io/v1beta1",
-        "resource.k8s.io/v1alpha3",
-        "resource.k8s.io/v1beta1",
-        "resource.k8s.io/v1beta2",
-        "scheduling.k8s.io/v1alpha1",
-        "scheduling.k8s.io/v1beta1",
-        "storage.k8s.io/v1alpha1",
-        "storage.k8s.io/v1beta1",
-        "storagemigration.k8s.io/v1alpha1",
-        "storagemigration.k8s.io/v1beta1",
-    }
-)
-
-
-class Unreadable(BadRequest):
-    """The body is not an object of the expected kind; `why` says it without naming the kind."""
-
-    def __init__(self, subject: str, why: str) -> None:
-        super().__init__(f"{subject}: {why}")
-        self.why = why
 
 
 class Admission(Protocol):
@@ -162,56 +113,18 @@ def manager_of(request: Request) -> str:
     return name[:MANAGER_MOST]
 
 
-def decoded(kind: Kind, request: Request, draft: Draft) -> Draft:
-    """Return the draft checked against its type, without unknown fields, with defaults. Raises BadRequest."""
+def decoded(kind: Kind, request: Request, draft: Draft, raw: bytes | None = None) -> Draft:
+    """Return the draft checked against its type, without unknown fields, with defaults. Raises BadRequest.
+
+    raw: the JSON text that `draft` was parsed from, if it was: the request's own, not what a patch made.
+    """
     resource = kind.resource
-    check_kind(resource, draft)
-    if kind.type is not None:
-        result = decode_object(kind.type, draft)
-        if result.error:
-            raise Unreadable(_cannot(draft, resource), result.error)
-        report_unknown(request, resource, draft, [f'unknown field "{path}"' for path in result.unknown])
-        draft = result.obj
+    draft = read_body(Expected(resource.api_version, resource.kind, kind.type, resource.custom), request, draft, raw)
     draft["apiVersion"], draft["kind"] = resource.api_version, resource.kind
     apply_defaults(resource.api_version, resource.kind, draft)
     kind.call("default", draft)
     draft.setdefault("metadata", {})
     return draft
-
-
-def report_unknown(request: Request, resource: Resource, draft: Mapping[str, Any], problems: list[str]) -> None:
-    """Do with unknown and duplicate fields what the request's fieldValidation asks for. Raises BadRequest."""
-    problems = [*request.duplicates, *problems]
-    if not problems:
-        return
-    how = request.query.get("fieldValidation") or "Warn"
-    if how == "Strict":
-        raise Unreadable(_cannot(draft, resource), f"strict decoding error: {', '.join(problems)}")
-    if how == "Warn":
-        for problem in problems:
-            request.warn(problem)
-
-
-def check_kind(resource: Resource, draft: Mapping[str, Any]) -> None:
-    """Refuse a body of another kind; a missing kind or apiVersion means the resource's own. Raises BadRequest."""
-    kind, api_version = draft.get("kind") or resource.kind, draft.get("apiVersion") or resource.api_version
-    if kind == resource.kind and api_version == resource.api_version:
-        return
-    if api_version != resource.api_version and (api_version in group_versions() or api_version in KNOWN_VERSIONS):
-        raise BadRequest(
-            f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
-        )
-    if api_version != resource.api_version or resource_of_kind(api_version, kind) is None:
-        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
-        raise Unreadable(_cannot(draft, resource), why)
-    group = resource.group.partition(".")[0] or "core"
-    why = f"converting ({resource.version}.{kind}) to ({group}.{resource.kind}): unknown conversion"
-    raise Unreadable(_cannot(draft, resource), why)
-
-
-def _cannot(draft: Mapping[str, Any], resource: Resource) -> str:
-    kind, version = draft.get("kind") or resource.kind, draft.get("apiVersion") or resource.api_version
-    return f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {resource.kind}'
 
 
 def refuse(kind: Kind, name: str, causes: list[Cause]) -> None:

@@ -33,7 +33,9 @@ class Request:
                  fieldValidation, force, propagationPolicy, gracePeriodSeconds. Several dryRun values are joined by commas.
     now:         the time of the request: all of its timestamps are this one.
     agent:       the User-Agent, from which a field manager is named when none is given.
-    duplicates:  what is wrong with the body's text that its decoded form cannot show: `duplicate field "metadata.name"`.
+    duplicates:  what is wrong with the text of a patch or of YAML that its decoded form cannot show:
+                 `duplicate field "metadata.name"`.
+    raw:         the body itself if it is an object written in JSON: reading it with its type finds the same there.
     warnings:    texts that the answer's Warning headers will carry; rules append to it.
     """
 
@@ -48,6 +50,7 @@ class Request:
     agent: str = ""
     warnings: list[str] = field(default_factory=list)
     duplicates: tuple[str, ...] = ()
+    raw: bytes | None = None
 
     @property
     def is_dry_run(self) -> bool:

@@ -48,13 +48,13 @@ class Reviews:
 
     async def own_access(self, _: Tools, request: Request, draft: Draft) -> Answer:
         """Tell whether the caller may do something."""
-        draft = decoded(kind_of(request.resource), request, draft)
+        draft = decoded(kind_of(request.resource), request, draft, request.raw)
         _check_access(draft["spec"], local=False)
         return self._judged(draft, request.user)
 
     async def access(self, _: Tools, request: Request, draft: Draft) -> Answer:
         """Tell whether somebody may do something."""
-        draft = decoded(kind_of(request.resource), request, draft)
+        draft = decoded(kind_of(request.resource), request, draft, request.raw)
         spec = draft["spec"]
         _check_access(spec, local=False)
         _check_subject(spec)
@@ -62,7 +62,7 @@ class Reviews:
 
     async def local_access(self, _: Tools, request: Request, draft: Draft) -> Answer:
         """Tell whether somebody may do something in one namespace."""
-        draft = decoded(kind_of(request.resource), request, draft)
+        draft = decoded(kind_of(request.resource), request, draft, request.raw)
         spec = draft["spec"]
         _check_access(spec, local=True)
         _check_subject(spec)
@@ -120,7 +120,7 @@ class Reviews:
         """Give a token for a service account."""
         account = found(tools, request).object
         resource = find_resource("authentication.k8s.io", "v1", "tokenrequests")
-        draft = draft if resource is None else decoded(kind_of(resource), request, draft)
+        draft = draft if resource is None else decoded(kind_of(resource), request, draft, request.raw)
         check_request(draft)
         spec = {
             "audiences": [ISSUER],

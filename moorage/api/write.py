@@ -51,7 +51,7 @@ async def create(tools: Tools, request: Request, draft: Draft) -> Answer:
     """Create an object. Raises AlreadyExists, Invalid, Forbidden, BadRequest."""
     dry_run = is_dry_run(request, "CreateOptions")
     kind = kind_of(request.resource)
-    draft = decoded(kind, request, draft)
+    draft = decoded(kind, request, draft, request.raw)
     for attempt in range(NAME_ATTEMPTS):
         ready = await prepared(tools, kind, request, draft)
         try:
@@ -155,7 +155,7 @@ async def update(tools: Tools, request: Request, draft: Draft) -> Answer:
     """Replace an object, or one of its subresources. Raises NotFound, Conflict, Invalid, Forbidden, BadRequest."""
     resource, kind = request.resource, kind_of(request.resource)
     dry_run = is_dry_run(request, "UpdateOptions")
-    draft = decoded(kind, request, draft)
+    draft = decoded(kind, request, draft, request.raw)
     metadata = draft["metadata"]
     _check_name(metadata, request)
     old = tools.storage.find(resource, request.namespace, request.name)

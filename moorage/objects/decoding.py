@@ -67,7 +67,10 @@ def decode_object(type_: Type, obj: dict[str, Any], raw: bytes | None = None) ->
 
 def may_have_duplicates(raw: bytes, obj: dict[str, Any]) -> bool:
     """Tell whether the text had more strings than the parsed object has, as it does when a key stands there twice."""
-    return raw.count(b'"') != orjson.dumps(obj).count(b'"')
+    try:
+        return raw.count(b'"') != orjson.dumps(obj).count(b'"')
+    except TypeError:  # nested too deeply to be written
+        return True
 
 
 @cache

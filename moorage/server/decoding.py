@@ -44,10 +44,15 @@ _OPTION_TYPES: Final = (
 
 
 class Body(NamedTuple):
-    """What a body says. duplicates: what is wrong with its text although it could be read (`duplicate field "a.b"`)."""
+    """What a body says.
+
+    duplicates: what is wrong with a YAML text although it could be read (`line 3: key "a" already set in map`).
+    raw:        the text if it is JSON: whoever knows the type finds what is wrong with it.
+    """
 
     value: dict[str, Any]
     duplicates: tuple[str, ...] = ()
+    raw: bytes | None = None
 
 
 #: From a protobuf body to (apiVersion, kind, object); raises ValueError with upstream's text.
@@ -124,6 +129,11 @@ def read_patch(data: bytes, patch_type: str, *, strict: bool) -> tuple[Any, tupl
     if patch_type == _JSON_PATCH:
         return _checked_operations(value), ()
     _check_merge(value, patch_type)
+    return _with_repeats(data, value)
+
+
+def _with_repeats(data: bytes, value: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return a patch, and a text about each of its keys that is there twice."""
     if json_faults.may_repeat(data, orjson.dumps(value)):
         value, repeats = json_faults.read_with_repeats(data)
         return value, tuple(f'duplicate field "{path}"' for path in repeats)
@@ -156,11 +166,11 @@ def _read_applied(data: bytes, *, strict: bool) -> tuple[Any, tuple[str, ...]]:
     """Read an applied configuration: YAML, of which JSON is a part and read much faster."""
     if data.lstrip()[:1] == b"{":
         try:
-            body = _read_json(data)
+            value = _read_json(data).value
         except _Unreadable:
             pass
         else:
-            return body.value, body.duplicates
+            return _with_repeats(data, value)
     from moorage.server import yaml_text
 
     try:
@@ -192,28 +202,23 @@ def _read_json(data: bytes) -> Body:
     except orjson.JSONDecodeError:
         return _read_slowly(data)
     _check_head(value)
-    if value is None:
-        return Body({})
-    if json_faults.may_repeat(data, orjson.dumps(value)):
-        value, repeats = json_faults.read_with_repeats(data)
-        return Body(value, tuple(f'duplicate field "{path}"' for path in repeats))
-    return Body(value)
+    return Body({}) if value is None else Body(value, raw=data)
 
 
 def _read_slowly(data: bytes) -> Body:
-    """Say what is wrong with a text that orjson refused, or read it after all: Go takes broken UTF-8."""
+    """Say what is wrong with a text that orjson refused, or read it after all: Go takes broken UTF-8, and deep nesting."""
     fault = json_faults.fault_of(data)
     if fault:
         raise _Unreadable(f"couldn't get version/kind; json parse error: {fault}")
     import json
 
+    text = data.decode("utf-8", "replace").encode("utf-8", "replace")
     try:
-        value = json.loads(data.decode("utf-8", "replace").encode("utf-8", "replace"))
-        value = orjson.loads(orjson.dumps(value))
-    except (ValueError, TypeError, RecursionError) as error:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise _Unreadable(f"couldn't get version/kind; json parse error: {error}") from error
     _check_head(value)
-    return Body(value or {})
+    return Body(value or {}, raw=text)
 
 
 def _read_yaml(data: bytes, *, strict: bool) -> Body:

@@ -272,13 +272,13 @@ class Front:
     async def _create(self, call: Call, resource: Resource) -> Reply:
         form = negotiation.format_of_object(call.accept)
         body = await self._body(call, resource)
-        request = call.request("create", resource, body.duplicates)
+        request = call.request("create", resource, body.duplicates, raw=body.raw)
         return self._answered(call, resource, form, await self.parts.api.create(request, body.value))
 
     async def _update(self, call: Call, resource: Resource) -> Reply:
         form = negotiation.format_of_object(call.accept)
         body = await self._body(call, resource)
-        request = call.request("update", resource, body.duplicates)
+        request = call.request("update", resource, body.duplicates, raw=body.raw)
         return self._answered(call, resource, form, await self.parts.api.update(request, body.value))
 
     async def _patch(self, call: Call, resource: Resource) -> Reply:

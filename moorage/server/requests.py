@@ -69,7 +69,13 @@ class Call:
         return self.path
 
     def request(
-        self, verb: str, resource: Resource, duplicates: tuple[str, ...] = (), *, subresource: str | None = None
+        self,
+        verb: str,
+        resource: Resource,
+        duplicates: tuple[str, ...] = (),
+        *,
+        raw: bytes | None = None,
+        subresource: str | None = None,
     ) -> Request:
         """Return the API's view of the request; `subresource` stands in for the path's own."""
         path = self.target
@@ -85,6 +91,7 @@ class Call:
             agent=self.agent,
             warnings=self.warnings,
             duplicates=duplicates,
+            raw=raw,
         )
 
 

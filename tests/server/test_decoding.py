@@ -64,11 +64,16 @@ def test_yaml_is_read_as_go_does():
 
 
 def test_repeated_keys_are_reported():
-    assert read(b'{"data":{"k":"1","k":"2"}}').duplicates == ('duplicate field "data.k"',)
     text = b"a: 1\nb: 1\na: 2\n"
     assert read(text, "application/yaml").duplicates == ('line 3: key "a" already set in map',)
     said = 'yaml: unmarshal errors:\n  line 3: key "a" already set in map'
     assert read(text, "application/yaml", strict=True).duplicates == (said,)
+
+
+def test_json_goes_along_as_it_was_written():
+    text = b'{"data":{"k":"1","k":"2"}}'
+    assert read(text).raw == text
+    assert read(b"data: {}\n", "application/yaml").raw is None
 
 
 def test_other_media_types_are_refused():

@@ -1,0 +1,146 @@
+"""Request bodies held against the type that the endpoint takes: of which kind they are, and what is odd about their text.
+
+Source: apimachinery/pkg/runtime/serializer (json, versioning), apiserver/pkg/endpoints/handlers/create.go (v1.37).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from moorage.api.request import Draft, Request
+from moorage.objects.decoding import Decoded, decode_object
+from moorage.objects.errors import BadRequest
+from moorage.objects.kinds import Resource, Subresource, group_versions
+from moorage.objects.schema import Type, type_of
+
+#: Versions that upstream's scheme knows but does not serve: a body in one of them is of another version, not unknown.
+KNOWN_VERSIONS: Final = frozenset(
+    {
+        "admissionregistration.k8s.io/v1alpha1",
+        "admissionregistration.k8s.io/v1beta1",
+        "apiextensions.k8s.io/v1beta1",
+        "apps/v1beta1",
+        "apps/v1beta2",
+        "authentication.k8s.io/v1alpha1",
+        "authentication.k8s.io/v1beta1",
+        "authorization.k8s.io/v1beta1",
+        "autoscaling/v2beta1",
+        "autoscaling/v2beta2",
+        "batch/v1beta1",
+        "certificates.k8s.io/v1alpha1",
+        "certificates.k8s.io/v1beta1",
+        "coordination.k8s.io/v1alpha2",
+        "coordination.k8s.io/v1beta1",
+        "discovery.k8s.io/v1beta1",
+        "events.k8s.io/v1beta1",
+        "extensions/v1beta1",
+        "flowcontrol.apiserver.k8s.io/v1beta1",
+        "flowcontrol.apiserver.k8s.io/v1beta2",
+        "flowcontrol.apiserver.k8s.io/v1beta3",
+        "networking.k8s.io/v1beta1",
+        "node.k8s.io/v1alpha1",
+        "node.k8s.io/v1beta1",
+        "policy/v1beta1",
+        "rbac.authorization.k8s.io/v1alpha1",
+        "rbac.authorization.k8s.io/v1beta1",
+        "resource.k8s.io/v1alpha3",
+        "resource.k8s.io/v1beta1",
+        "resource.k8s.io/v1beta2",
+        "scheduling.k8s.io/v1alpha1",
+        "scheduling.k8s.io/v1beta1",
+        "storage.k8s.io/v1alpha1",
+        "storage.k8s.io/v1beta1",
+        "storagemigration.k8s.io/v1alpha1",
+        "storagemigration.k8s.io/v1beta1",
+    }
+)
+
+
+class Unreadable(BadRequest):
+    """The body is not an object of the expected kind; `why` says it without naming the kind."""
+
+    def __init__(self, subject: str, why: str) -> None:
+        super().__init__(f"{subject}: {why}")
+        self.why = why
+
+
+class Expected(NamedTuple):
+    """What an endpoint takes. type: None if nothing is known about it."""
+
+    api_version: str
+    kind: str
+    type: Type | None
+    custom: bool = False
+
+
+def expected_of_subresource(resource: Resource, name: str) -> Expected:
+    """Return what a subresource takes: Scale, Eviction, Binding. Its version is the resource's if it names none."""
+    row: Subresource = resource.subresources[name]
+    api_version = f"{row.group}/{row.version}" if row.group else row.version or resource.api_version
+    return Expected(api_version, row.kind, type_of(api_version, row.kind))
+
+
+def read_body(expected: Expected, request: Request, draft: Draft, raw: bytes | None) -> Draft:
+    """Return a body as its type holds it, without unknown fields. Raises BadRequest.
+
+    raw: the JSON text that `draft` was parsed from, if it was, so that oddities come in the order of the text.
+    """
+    check_kind(expected, draft)
+    if expected.type is None:
+        return draft
+    result = decode_object(expected.type, draft, raw)
+    if result.error:
+        raise Unreadable(_cannot(draft, expected), result.error)
+    report_odd(expected, request, draft, result)
+    return result.obj
+
+
+def report_odd(expected: Expected, request: Request, draft: Mapping[str, Any], result: Decoded) -> None:
+    """Do with unknown and duplicate fields what the request's fieldValidation asks for. Raises BadRequest."""
+    if not request.duplicates and not result.problems and not result.unknown:
+        return
+    found = result.problems or [f'unknown field "{path}"' for path in result.unknown]
+    problems = [*request.duplicates, *found]
+    how = request.query.get("fieldValidation") or "Warn"
+    if how == "Strict":
+        raise Unreadable(_cannot(draft, expected), f"strict decoding error: {', '.join(problems)}")
+    if how == "Warn":
+        for problem in problems:
+            request.warn(problem)
+
+
+def check_kind(expected: Expected, draft: Mapping[str, Any]) -> None:
+    """Refuse a body of another kind; a missing kind or apiVersion means the expected one. Raises BadRequest.
+
+    A body of another registered kind is first read as what it says it is; only then is it no body of the wanted kind.
+    """
+    kind, api_version = draft.get("kind") or expected.kind, draft.get("apiVersion") or expected.api_version
+    if kind == expected.kind and api_version == expected.api_version:
+        return
+    type_ = type_of(api_version, kind)
+    if is_other_version(expected, api_version, kind, type_):
+        text = f"does not match the expected API version ({expected.api_version})"
+        raise BadRequest(f"the API version in the data ({api_version}) {text}")
+    if type_ is None:
+        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+        raise Unreadable(_cannot(draft, expected), why)
+    read = decode_object(type_, {**draft})
+    group = expected.api_version.rpartition("/")[0].partition(".")[0] or "core"
+    version = api_version.rpartition("/")[2]
+    why = read.error or f"converting ({version}.{kind}) to ({group}.{expected.kind}): unknown conversion"
+    raise Unreadable(_cannot(draft, expected), why)
+
+
+def is_other_version(expected: Expected, api_version: str, kind: str, type_: Type | None) -> bool:
+    """Tell whether a body is the wanted thing in a version that this endpoint does not take."""
+    if api_version == expected.api_version:
+        return False
+    if expected.custom:
+        return api_version in group_versions() or api_version in KNOWN_VERSIONS
+    if kind != expected.kind:
+        return False
+    return type_ is not None or api_version in KNOWN_VERSIONS
+
+
+def _cannot(draft: Mapping[str, Any], expected: Expected) -> str:
+    kind, version = draft.get("kind") or expected.kind, draft.get("apiVersion") or expected.api_version
+    return f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {expected.kind}'
