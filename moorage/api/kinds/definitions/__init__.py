@@ -1,0 +1,1 @@
+"""What definitions of custom resources are made of: schemas, subresources, columns, conversion."""
