@@ -10,8 +10,10 @@ from moorage.aio.entropy import SystemEntropy
 from moorage.aio.tasks import Tasks
 from moorage.cluster.certificates import Pki, ensure_pki
 from moorage.cluster.config import ClusterConfig
+from moorage.cluster.control import ControlServer
 from moorage.cluster.control_plane import ControlPlane
 from moorage.cluster.front_door import FrontDoor
+from moorage.cluster.image_verbs import image_verbs
 from moorage.cluster.instance import Instance, last_facts
 from moorage.cluster.nodes import Nodes
 from moorage.cluster.process import StartFailed
@@ -35,6 +37,7 @@ class Cluster:
         self._store: Store | None = None
         self._door: FrontDoor | None = None
         self._nodes: Nodes | None = None
+        self._socket: ControlServer | None = None
 
     async def start(self, say: Say) -> None:
         """Start everything; returns when the API answers and all nodes are ready. Raises StartFailed."""
@@ -56,6 +59,9 @@ class Cluster:
         await self._nodes.start()
         if config.nodes or config.simulated_nodes:
             say(_ready_text(config))
+        nodes = self._nodes
+        self._socket = ControlServer(config.directory, image_verbs(lambda: nodes.images))
+        await self._socket.start()
         self._publish(pki, port)
 
     async def _grant(self, control: ControlPlane) -> None:
@@ -65,6 +71,8 @@ class Cluster:
 
     async def close(self) -> None:
         """Stop in reverse order: nobody writes any more when the store closes."""
+        if self._socket is not None:
+            await self._socket.close()
         if self._door is not None:
             await self._door.close()
         if self._nodes is not None:

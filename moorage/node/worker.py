@@ -224,24 +224,27 @@ class PodWorker:
         container = self._spec_of(step.container)
         policy = container.get("imagePullPolicy") or "IfNotPresent"
         before = self._images.get(step.reference, ImageWork())
-        if policy != "Always":
-            present = await self._present(step, before)
-            if present or policy == "Never":
-                if not present:
-                    text = f'Container image "{step.reference}" is not present with pull policy of Never'
-                    self._not_pulled(step, before, "ErrImageNeverPull", text)
-                return
+        if await self._present(step, before, again=policy == "Always"):
+            return
+        if policy == "Never":
+            text = f'Container image "{step.reference}" is not present with pull policy of Never'
+            self._not_pulled(step, before, "ErrImageNeverPull", text)
+            return
         self._images[step.reference] = replace(before, pulling=True)
         self._tools.tasks.start(f"pull/{step.reference}", self._fetch(step, before))
 
-    async def _present(self, step: PullImage, before: ImageWork) -> bool:
-        """Take the image if it is here; an unreadable name counts as a failed pull."""
+    async def _present(self, step: PullImage, before: ImageWork, *, again: bool) -> bool:
+        """Take the image if it is here; an unreadable name counts as a failed pull.
+
+        again: ask the registry whether there is a newer one. An image that was loaded has no registry to ask: it is
+        the answer for its name.
+        """
         try:
             image = await self._tools.runtime.image_status(step.reference)
         except RuntimeFailure as error:
             self._not_pulled(step, before, error.reason, str(error))
             return True
-        if image is None:
+        if image is None or (again and image.digest):
             return False
         self._images[step.reference] = ImageWork(id=image.id)
         text = f'Container image "{step.reference}" already present on machine and can be accessed by the pod'
@@ -265,6 +268,7 @@ class PodWorker:
     def _not_pulled(self, step: PullImage, before: ImageWork, reason: str, message: str) -> None:
         container = self._spec_of(step.container)
         failures = before.failures + 1
+        reason = "ErrImagePull" if reason == "RegistryUnavailable" else reason
         due = self._tools.clock.now() + timedelta(seconds=PULL.delay(failures))
         self._images[step.reference] = ImageWork(reason=reason, message=message, failures=failures, retry_at=due)
         if reason == "ErrImagePull":

@@ -31,7 +31,11 @@ def _lesson(directory: Path, user: int) -> Iterator[Lesson]:
             if parent.stat().st_mode & 0o005 != 0o005 and parent != Path("/"):
                 parent.chmod(parent.stat().st_mode | 0o055)
     lesson = Lesson(directory, kubectl, user=user)
-    archive = docker_archive(directory / "app.tar", ["kubetm/app:latest", "kubetm/init:latest"], ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"])
+    archive = docker_archive(
+        directory / "app.tar",
+        ["kubetm/app:latest", "kubetm/init:latest"],
+        ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"],
+    )
     lesson.up()
     try:
         lesson.moorage("image", "load", str(archive))

@@ -65,7 +65,7 @@ def test_a_replicaset_counts_and_a_statefulset_numbers(lesson: Lesson) -> None:
         "-o",
         "jsonpath={range .items[*]}{.message}{'\\n'}{end}",
     )
-    order = re.findall(r"delete Pod (stateful-test-\d) in StatefulSet", events)
+    order = re.findall(r"Delete Pod (stateful-test-\d) in StatefulSet", events)
     assert order[-3:] == ["stateful-test-2", "stateful-test-1", "stateful-test-0"]
 
 
