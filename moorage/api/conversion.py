@@ -24,6 +24,9 @@ _EVENT_FIELDS: Mapping[str, str] = {
 }
 _EVENT_FIELDS_BACK = {new: old for old, new in _EVENT_FIELDS.items()}
 
+#: Fields that v1 always has, and the new version only when they say something.
+_REPORTING = frozenset({"reportingController", "reportingInstance"})
+
 _HPA_CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _HPA_METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _HPA_CURRENT = "autoscaling.alpha.kubernetes.io/current-metrics"
@@ -38,7 +41,8 @@ def is_converted(resource: Resource) -> bool:
 def converted(obj: Object, resource: Resource) -> dict[str, Any]:
     """Return a stored object in the version of `resource`."""
     if resource.group == "events.k8s.io":
-        return _renamed(obj, _EVENT_FIELDS, "events.k8s.io/v1")
+        new = _renamed(obj, _EVENT_FIELDS, "events.k8s.io/v1")
+        return {key: value for key, value in new.items() if value != "" or key not in _REPORTING}
     return _autoscaler_v1(obj)
 
 
@@ -47,7 +51,7 @@ def stored(obj: Object, resource: Resource) -> dict[str, Any]:
     if not is_converted(resource):
         return dict(obj)
     if resource.group == "events.k8s.io":
-        return _renamed(obj, _EVENT_FIELDS_BACK, "v1")
+        return {"reportingComponent": "", "reportingInstance": "", **_renamed(obj, _EVENT_FIELDS_BACK, "v1")}
     return _autoscaler_v2(obj)
 
 

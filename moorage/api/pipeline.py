@@ -130,4 +130,6 @@ def decoded(kind: Kind, request: Request, draft: Draft, raw: bytes | None = None
 def refuse(kind: Kind, name: str, causes: list[Cause]) -> None:
     """Raise Invalid if there are causes."""
     if causes:
-        raise invalid(kind.resource.kind, kind.resource.group, name, causes)
+        # Events of the new group are refused in the words of the old one: one strategy serves both.
+        group = "" if kind.resource.kind == "Event" else kind.resource.group
+        raise invalid(kind.resource.kind, group, name, causes)

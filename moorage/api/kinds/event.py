@@ -3,6 +3,7 @@
 Source: pkg/apis/core/validation/events.go, pkg/registry/core/event (v1.37).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,9 +29,13 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     causes: list[Cause] = []
     if is_new and request.verb == "create":
         causes += _validate_new(obj)
+    if is_new:
+        causes += _validate_series(obj.get("series"))
     regarding = _field(obj, "involvedObject", "regarding") or {}
     namespace = regarding.get("namespace") or ""
-    if namespace != namespace_of(obj) and not (not namespace and namespace_of(obj) == "default"):
+    # What an event of the new form is about may be elsewhere: its author is known.
+    is_bound = not (is_new and obj.get("eventTime"))
+    if is_bound and namespace != namespace_of(obj) and not (not namespace and namespace_of(obj) == "default"):
         causes.append(invalid("involvedObject.namespace", namespace, "does not match event.namespace"))
     if obj.get("eventTime") and not causes:
         causes += _validate_reporting(obj, "reportingController" if is_new else "reportingComponent")
@@ -51,8 +56,17 @@ def _validate_new(obj: Object) -> list[Cause]:
     ):
         if _field(obj, core, new):
             causes.append(invalid(shown, "", "needs to be unset"))
-    if (series := obj.get("series")) is not None and (series.get("count") or 0) < 2:
+    return causes
+
+
+def _validate_series(series: Mapping[str, Any] | None) -> list[Cause]:
+    if series is None:
+        return []
+    causes: list[Cause] = []
+    if (series.get("count") or 0) < 2:
         causes.append(invalid("series.count", "", "should be at least 2"))
+    if not series.get("lastObservedTime"):
+        causes.append(required("series.lastObservedTime"))
     return causes
 
 
