@@ -4,7 +4,7 @@
 moorage.server speaks HTTP in front of it. Authentication and authorization happen before.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from moorage.aio.clock import Clock
@@ -14,11 +14,12 @@ from moorage.api import patch as patching
 from moorage.api import read, write
 from moorage.api.answers import Answer, Page, WatchChange
 from moorage.api.list_options import parse_revision
-from moorage.api.pipeline import Admission, Tools
+from moorage.api.pipeline import Admission, Tools, found
 from moorage.api.request import Draft, Request
 from moorage.api.resources import Resources
+from moorage.api.scaling import patch_scale, put_scale, read_scale
 from moorage.api.storage import CacheLookup, Storage
-from moorage.api.subresources import CREATIONS, Creation, found, read_scale, write_scale
+from moorage.api.subresources import CREATIONS, Creation
 from moorage.api.watch_cache import Caches
 from moorage.objects.errors import MethodNotAllowed
 from moorage.store.store import Store
@@ -73,14 +74,13 @@ class Api:
     async def update(self, request: Request, draft: Draft) -> Answer:
         """Replace an object or its subresource."""
         if request.subresource == "scale":
-            return await write_scale(self._tools, request, lambda _: draft, insist=True)
+            return await put_scale(self._tools, request, draft)
         return await write.update(self._tools, request, draft)
 
     async def patch(self, request: Request, patch: Any, content_type: str) -> Answer:
         """Patch an object or its subresource."""
         if request.subresource == "scale":
-            make: Callable[..., Draft] = patching.scale_maker(patch, content_type)
-            return await write_scale(self._tools, request, make, insist=False)
+            return await patch_scale(self._tools, request, patch, content_type)
         return await patching.patch(self._tools, request, patch, content_type)
 
     async def delete(self, request: Request, options: Mapping[str, Any] | None) -> Answer:

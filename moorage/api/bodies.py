@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from moorage.api.request import Draft, Request
 from moorage.objects.decoding import Decoded, decode_object
 from moorage.objects.errors import BadRequest
-from moorage.objects.kinds import Resource, Subresource, group_versions
+from moorage.objects.kinds import Resource, group_versions
 from moorage.objects.schema import Type, type_of
 
 #: Versions that upstream's scheme knows but does not serve: a body in one of them is of another version, not unknown.
@@ -72,9 +72,13 @@ class Expected(NamedTuple):
     custom: bool = False
 
 
-def expected_of_subresource(resource: Resource, name: str) -> Expected:
-    """Return what a subresource takes: Scale, Eviction, Binding. Its version is the resource's if it names none."""
-    row: Subresource = resource.subresources[name]
+def expected_of(resource: Resource, subresource: str) -> Expected:
+    """Return what an endpoint takes: the resource itself, or the kind of a subresource, such as Scale or Eviction."""
+    if not subresource:
+        return Expected(
+            resource.api_version, resource.kind, type_of(resource.api_version, resource.kind), resource.custom
+        )
+    row = resource.subresources[subresource]
     api_version = f"{row.group}/{row.version}" if row.group else row.version or resource.api_version
     return Expected(api_version, row.kind, type_of(api_version, row.kind))
 

@@ -15,7 +15,7 @@ from moorage.api.request import Draft, Request
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import BadRequest, Conflict, NotFound, conflict, not_found
 from moorage.objects.kinds import Resource
-from moorage.objects.metadata import Object, finalizers_of, format_time
+from moorage.objects.metadata import Object, finalizers_of, format_time, name_of, revision_of, uid_of
 
 #: Finalizers by which the garbage collector is asked to treat dependents before their owner goes.
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
@@ -109,7 +109,7 @@ async def delete_collection(tools: Tools, request: Request, body: Mapping[str, A
 async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], item: Encoded) -> Answer:
     """Do the one step of deletion that is due: wait for grace, wait for finalizers, or go."""
     kind = kind_of(request.resource)
-    _check_preconditions(kind.resource, options, item)
+    check_preconditions(kind.resource, options, item.object)
     old, dry_run = item.object, bool(options.get("dryRun"))
     grace = _grace(kind, old, options)
     draft = _marked(kind, request, old, options, grace)
@@ -130,25 +130,22 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
     return Answer(200, _success(kind.resource, item))
 
 
-def _check_preconditions(resource: Resource, options: Mapping[str, Any], item: Encoded) -> None:
+def check_preconditions(resource: Resource, options: Mapping[str, Any], obj: Object) -> None:
+    """Refuse to delete another object, or another state of it, than the client means. Raises Conflict."""
     wanted = options.get("preconditions") or {}
     uid, revision = wanted.get("uid"), wanted.get("resourceVersion")
-    if uid and uid != item.uid:
-        raise conflict(
-            resource.kind,
-            resource.group,
-            item.name,
-            f"the UID in the precondition ({uid}) does not match the UID in record ({item.uid}). "
-            "The object might have been deleted and then recreated",
+    if uid and uid != uid_of(obj):
+        why = (
+            f"the UID in the precondition ({uid}) does not match the UID in record ({uid_of(obj)}). "
+            "The object might have been deleted and then recreated"
         )
-    if revision and revision != str(item.revision):
-        raise conflict(
-            resource.kind,
-            resource.group,
-            item.name,
+        raise conflict(resource.kind, resource.group, name_of(obj), why)
+    if revision and revision != str(revision_of(obj)):
+        why = (
             f"the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record "
-            f"({item.revision}). The object might have been modified",
+            f"({revision_of(obj)}). The object might have been modified"
         )
+        raise conflict(resource.kind, resource.group, name_of(obj), why)
 
 
 def _grace(kind: Kind, old: Object, options: Mapping[str, Any]) -> int | None:

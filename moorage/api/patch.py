@@ -14,11 +14,12 @@ from moorage.api.list_options import is_true
 from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of
 from moorage.api.request import Draft, Request
 from moorage.api.write import Change, apply_change, create_applied, tracking_of
-from moorage.objects.errors import BadRequest, Cause, UnsupportedMediaType, invalid, not_found
+from moorage.objects.errors import BadRequest, Cause, Invalid, UnsupportedMediaType, invalid, not_found
 from moorage.objects.go_values import go_text
 from moorage.objects.json_patch import json_patch
 from moorage.objects.merge_patch import merge_patch
 from moorage.objects.metadata import Object
+from moorage.objects.schema import Type
 from moorage.objects.strategic_merge import strategic_merge
 
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
@@ -32,7 +33,7 @@ async def patch(tools: Tools, request: Request, body: Any, content_type: str) ->
     if content_type == APPLY:
         return await _applied(tools, kind, request, body, dry_run=dry_run)
     check_options(request)
-    make = _maker(kind, body, content_type)
+    make = patched_as(None if resource.custom else kind.type, body, content_type)
     if tools.storage.find(resource, request.namespace, request.name) is None:
         raise not_found(resource.plural, resource.group, request.name)
     return await apply_change(
@@ -45,8 +46,13 @@ def _patched(kind: Kind, request: Request, draft: Draft, body: Any) -> Draft:
     try:
         return decoded(kind, request, draft)
     except Unreadable as error:
-        text = f'Invalid value: "{go_text(body)}": {error.why}'
-        raise invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")]) from error
+        raise patch_fault(body, error) from error
+
+
+def patch_fault(body: Any, error: Unreadable) -> Invalid:
+    """Return the error for a patch that makes of an object what is none."""
+    text = f'Invalid value: "{go_text(body)}": {error.why}'
+    return invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")])
 
 
 def check_options(request: Request) -> None:
@@ -58,30 +64,18 @@ def check_options(request: Request) -> None:
         raise invalid("PatchOptions", "meta.k8s.io", "", causes)
 
 
-def _maker(kind: Kind, body: Any, content_type: str) -> Callable[[Object], Draft]:
-    """Return what turns the current object into the wanted one: a fresh one that shares nothing with it."""
+def patched_as(type_: Type | None, body: Any, content_type: str) -> Callable[[Object], Draft]:
+    """Return what turns the current object into the wanted one: a fresh one that shares nothing with it.
+
+    type_: the type that a strategic merge follows, None for kinds that take none. Raises UnsupportedMediaType.
+    """
     if content_type == JSON:
         return lambda old: _fresh(json_patch(old, body))
     if content_type == MERGE:
         return lambda old: _fresh(merge_patch(old, body))
-    if content_type == STRATEGIC and kind.type is not None and not kind.resource.custom:
-        type_ = kind.type
+    if content_type == STRATEGIC and type_ is not None:
         return lambda old: _fresh(strategic_merge(old, body, type_))
-    accepted = ", ".join(
-        each for each in (JSON, MERGE, STRATEGIC, APPLY) if each != STRATEGIC or not kind.resource.custom
-    )
-    raise UnsupportedMediaType(
-        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-    )
-
-
-def scale_maker(body: Any, content_type: str) -> Callable[[Object], Draft]:
-    """Return what turns the current Scale into the wanted one. Raises UnsupportedMediaType."""
-    if content_type == JSON:
-        return lambda scale: _fresh(json_patch(scale, body))
-    if content_type in (MERGE, STRATEGIC):
-        return lambda scale: _fresh(merge_patch(scale, body))
-    accepted = ", ".join((JSON, MERGE, STRATEGIC, APPLY))
+    accepted = ", ".join(each for each in (JSON, MERGE, STRATEGIC, APPLY) if each != STRATEGIC or type_ is not None)
     raise UnsupportedMediaType(
         f"the body of the request was in an unknown format - accepted media types include: {accepted}"
     )
@@ -99,7 +93,7 @@ async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry
     from moorage.objects.server_side_apply import Applied, apply
 
     resource = kind.resource
-    _check_applied(request, body)
+    check_applied(request, body)
     tracking, force = tracking_of(kind, request), is_true(request.query.get("force"))
     if tools.storage.find(resource, request.namespace, request.name) is None:
         if request.subresource:
@@ -116,7 +110,7 @@ async def _applied(tools: Tools, kind: Kind, request: Request, body: Any, *, dry
     return await apply_change(tools, request, change, dry_run=dry_run)
 
 
-def _check_applied(request: Request, body: Any) -> None:
+def check_applied(request: Request, body: Any) -> None:
     """Refuse an apply without a manager, or of another object. Raises Invalid, BadRequest."""
     if not request.query.get("fieldManager"):
         cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")

@@ -18,7 +18,8 @@ from moorage.api.resources import Resources
 from moorage.api.storage import Storage
 from moorage.objects.decoding import decode_object
 from moorage.objects.defaults import apply_defaults
-from moorage.objects.errors import Cause, invalid
+from moorage.objects.encoded import Encoded
+from moorage.objects.errors import Cause, invalid, not_found
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object
 from moorage.objects.schema import Type, type_of
@@ -91,6 +92,15 @@ def kind_of(resource: Resource) -> Kind:
         kind = Kind(resource, type_of(resource.api_version, resource.kind), rules_for(resource.kind))
         known = _kinds[id(resource)] = (resource, kind)
     return known[1]
+
+
+def found(tools: Tools, request: Request) -> Encoded:
+    """Return the object that a request is about, in its version. Raises NotFound."""
+    resource = request.resource
+    item = tools.storage.find(resource, request.namespace, request.name)
+    if item is None:
+        raise not_found(resource.plural, resource.group, request.name)
+    return tools.storage.presented(resource, item)
 
 
 def empty_of(resource: Resource) -> Mapping[str, Any]:

@@ -14,9 +14,9 @@ from moorage.aio.clock import Clock
 from moorage.api.answers import Answer
 from moorage.api.authentication import AUTHENTICATED
 from moorage.api.authorization import SUPERUSERS, Attributes, Rbac
-from moorage.api.pipeline import Tools, decoded, kind_of
+from moorage.api.pipeline import Tools, decoded, found, kind_of
 from moorage.api.request import Draft, Request, User
-from moorage.api.subresources import Creation, found
+from moorage.api.subresources import Creation
 from moorage.api.tokens import DEFAULT_SECONDS, ISSUER, InvalidToken, Tokens, bound_object, check_request
 from moorage.objects.errors import BadRequest, Cause, invalid
 from moorage.objects.kinds import find_resource

@@ -12,6 +12,7 @@ import orjson
 from moorage.api.answers import Answer
 from moorage.api.conversion import is_converted, stored
 from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of, refuse
+from moorage.api.registry_keys import uid_conflict
 from moorage.api.request import Draft, Request
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import (
@@ -273,15 +274,7 @@ def _check_identity(kind: Kind, request: Request, change: Change, draft: Draft, 
         raise conflict(resource.plural, resource.group, request.name)
     uid = metadata.get("uid")
     if uid and uid != item.uid and not change.patched:
-        namespace = f"{item.namespace}/" if item.namespace else ""
-        raise conflict(
-            resource.plural,
-            resource.group,
-            request.name,
-            f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{namespace}{item.name}, "
-            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
-            f"UID in object meta: {item.uid}",
-        )
+        raise uid_conflict(resource, item, uid)
 
 
 def _kept_metadata(new: Object, old: Object) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from moorage.api.bodies import Expected, Unreadable, expected_of_subresource, read_body
+from moorage.api.bodies import Unreadable, expected_of, read_body
 from moorage.api.request import SYSTEM, Request
 from moorage.objects.errors import BadRequest
 from moorage.objects.kinds import builtin
-from moorage.objects.schema import type_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -19,8 +18,7 @@ def read(resource_id: str, body: Any, **query: str) -> tuple[dict[str, Any], lis
     resource = builtin(resource_id)
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     request = Request(SYSTEM, "create", resource, "ns", "", NOW, query=query, raw=raw)
-    expected = Expected(resource.api_version, resource.kind, type_of(resource.api_version, resource.kind))
-    return read_body(expected, request, orjson.loads(raw), raw), request.warnings
+    return read_body(expected_of(resource, ""), request, orjson.loads(raw), raw), request.warnings
 
 
 def test_oddities_are_told_in_the_order_of_the_text():
@@ -83,6 +81,6 @@ def test_deeply_nested_text_is_no_obstacle():
 
 def test_subresources_take_kinds_of_their_own():
     pods, deployments = builtin("pods"), builtin("deployments.apps")
-    assert expected_of_subresource(pods, "eviction")[:2] == ("policy/v1", "Eviction")
-    assert expected_of_subresource(pods, "binding")[:2] == ("v1", "Binding")
-    assert expected_of_subresource(deployments, "scale")[:2] == ("autoscaling/v1", "Scale")
+    assert expected_of(pods, "eviction")[:2] == ("policy/v1", "Eviction")
+    assert expected_of(pods, "binding")[:2] == ("v1", "Binding")
+    assert expected_of(deployments, "scale")[:2] == ("autoscaling/v1", "Scale")
