@@ -15,7 +15,6 @@ from moorage.objects.metadata import Object, annotations_of, name_of
 from moorage.objects.validation import (
     duplicate,
     each_invalid,
-    forbidden,
     in_list,
     invalid,
     qualified_name_problems,
@@ -34,7 +33,8 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     provisioner = obj.get("provisioner") or ""
     causes = [] if provisioner else [required("provisioner")]
     if provisioner:
-        causes += each_invalid("provisioner", provisioner, qualified_name_problems(provisioner.lower()))
+        lowered = provisioner.lower()
+        causes += each_invalid("provisioner", lowered, qualified_name_problems(lowered))
     causes += validate_parameters("parameters", obj.get("parameters") or {})
     if (policy := obj.get("reclaimPolicy")) is not None:
         causes += in_list("reclaimPolicy", policy, _POLICIES)
@@ -86,16 +86,11 @@ def _validate_expression(path: str, expression: Mapping[str, Any], keys: set[str
 def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what of a StorageClass may not change."""
     del request
-    causes = []
-    if (obj.get("parameters") or {}) != (old.get("parameters") or {}):
-        causes.append(forbidden("parameters", "updates to parameters are forbidden."))
-    if obj.get("provisioner") != old.get("provisioner"):
-        causes.append(forbidden("provisioner", "updates to provisioner are forbidden."))
-    if obj.get("reclaimPolicy") != old.get("reclaimPolicy"):
-        causes.append(forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden."))
-    if obj.get("volumeBindingMode") != old.get("volumeBindingMode"):
-        causes.append(invalid("volumeBindingMode", None, "field is immutable"))
-    return causes
+    return [
+        invalid(field, None, "field is immutable")
+        for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+        if (obj.get(field) or {}) != (old.get(field) or {})
+    ]
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:
