@@ -13,27 +13,37 @@ from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, name_of
 from moorage.objects.validation import forbidden, in_list, invalid
 
-has_generation = True
+#: The highest priority that is not the system's.
+HIGHEST_OF_USERS = 1000000000
 
-#: Higher numbers are for the system's own classes.
-USER_MOST = 1_000_000_000
+_PREFIX = "system-"
 _POLICIES = ("PreemptLowerPriority", "Never")
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a PriorityClass."""
     del request
-    name, value = name_of(obj), obj.get("value") or 0
     causes: list[Cause] = []
-    if name.startswith("system-"):
-        if SYSTEM_CLASSES.get(name) != value:
-            text = "priority class names with 'system-' prefix are reserved for system use only"
+    if name_of(obj).startswith(_PREFIX):
+        if problem := _system_problem(obj):
+            text = f"priority class names with '{_PREFIX}' prefix are reserved for system use only. error: {problem}"
             causes.append(forbidden("metadata.name", text))
-    elif value > USER_MOST:
-        causes.append(forbidden("value", f"maximum allowed value of a user defined priority is {USER_MOST}"))
+    elif (obj.get("value") or 0) > HIGHEST_OF_USERS:
+        causes.append(forbidden("value", f"maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}"))
     if (policy := obj.get("preemptionPolicy")) is not None:
         causes += in_list("preemptionPolicy", policy, _POLICIES)
     return causes
+
+
+def _system_problem(obj: Object) -> str:
+    name = name_of(obj)
+    if name not in SYSTEM_CLASSES:
+        return f"{name} is not a known system priority class"
+    if (obj.get("value") or 0) != SYSTEM_CLASSES[name]:
+        return f"value of {name} PriorityClass must be {SYSTEM_CLASSES[name]}"
+    if obj.get("globalDefault"):
+        return f"globalDefault of {name} PriorityClass must be false"
+    return ""
 
 
 def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
