@@ -12,6 +12,7 @@ from moorage.objects.metadata import (
     Object,
     annotations_of,
     generation_of,
+    is_condition_true,
     is_terminating,
     labels_of,
     name_of,
@@ -44,6 +45,13 @@ def owners_exist(history: History) -> Iterable[str]:
         owners = owners_of(obj)
         if resource != "events" and owners and not any(owner["uid"] in known for owner in owners):
             yield f"{resource} {name_of(obj)} has outlived its owner {owners[0]['kind']} {owners[0]['name']}"
+
+
+def nodes_are_ready(history: History) -> Iterable[str]:
+    """Yield nodes that are not ready, or that others keep away from."""
+    for node in history.all("nodes"):
+        if not is_condition_true(node, "Ready") or (node.get("spec") or {}).get("taints"):
+            yield f"node {name_of(node)} is not ready"
 
 
 def pods_run(history: History) -> Iterable[str]:
@@ -115,6 +123,7 @@ def conditions() -> Mapping[str, Condition]:
     return {
         "Nothing is being deleted any more.": nothing_is_terminating,
         "Nothing outlives its owner.": owners_exist,
+        "All nodes are ready.": nodes_are_ready,
         "All pods are placed and ready.": pods_run,
         "StatefulSets have their pods, revisions and claims.": stateful_sets_are_complete,
         "ReplicaSets have as many pods as they want.": replica_sets_are_complete,

@@ -10,8 +10,12 @@ from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.aio.signal import Signal
 from moorage.aio.tasks import Tasks
+from moorage.api.authorization import Rbac
 from moorage.api.request import SYSTEM, User
+from moorage.api.reviews import Reviews
+from moorage.api.tokens import Tokens
 from moorage.client.client import Client
+from moorage.cluster.certificates import ensure_pki
 from moorage.cluster.control_plane import ControlPlane
 from moorage.cluster.local import LocalClient
 from moorage.cluster.machine import simulated_machine
@@ -59,6 +63,7 @@ class SimulatedCluster:
         self._entropy = entropy
         self._weather = weather
         self._directory = directory
+        self._pki = ensure_pki(directory / "pki", clock.now(), "127.0.0.1")
         self._tasks = Tasks("cluster")
         self.control = self._control_plane()
 
@@ -71,7 +76,8 @@ class SimulatedCluster:
         """Start everything over what is there; returns once the nodes take pods. The weather must be calm."""
         control = self.control
         await control.open(api_port=6443)
-        await control.start({self.driver.name: self.driver}, lambda: "")
+        await control.grant()
+        await control.start({self.driver.name: self.driver}, lambda: "a certificate")
         agents = {name: self._agent(index, name) for index, name in enumerate(self.node_names, start=1)}
         for agent in agents.values():
             await agent.start()
@@ -101,7 +107,11 @@ class SimulatedCluster:
         ]
 
     def _control_plane(self) -> FaultyControlPlane:
-        return FaultyControlPlane(self.store, self._clock, self._entropy, self._tasks, self._weather)
+        control = FaultyControlPlane(self.store, self._clock, self._entropy, self._tasks, self._weather)
+        tokens = Tokens(self._pki.account_key.read_bytes, self._pki.account_public_key.read_bytes, self._entropy)
+        reviews = Reviews(Rbac(control.lookup), tokens, self._clock)
+        control.api.creations.update(reviews.creations())
+        return control
 
     def _agent(self, index: int, name: str) -> Agent:
         control = self.control

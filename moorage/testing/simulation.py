@@ -17,7 +17,7 @@ from moorage.testing.faults import CALM, Faults, Weather
 from moorage.testing.history import History, Step, Violation
 from moorage.testing.invariants import invariants
 from moorage.testing.settled import RESTLESS, problems_of, runtime_problems
-from moorage.testing.simulated_cluster import SimulatedCluster
+from moorage.testing.simulated_cluster import RENEW_SECONDS, SimulatedCluster
 from moorage.testing.simulated_user import SimulatedUser
 from moorage.testing.simulation_loop import Deadlock, SimulationLoop, run_simulated
 from moorage.testing.watchers import Watchers
@@ -143,6 +143,7 @@ class Simulation:
         self._weather.silent.discard(component)
 
     async def _come_to_rest(self) -> None:
+        await asyncio.sleep(2 * RENEW_SECONDS)  # a node that was silent may be taken for dead until it has spoken again
         end = self._loop.time() + REST_WITHIN_SECONDS
         problems = [""]
         while problems:

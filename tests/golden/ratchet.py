@@ -10,22 +10,19 @@ second run in which it failed again, or (as unsteady) did not.
 import asyncio
 import json
 import re
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from moorage.testing.connection import Endpoint, endpoint_of
+from moorage.testing.cluster_process import cluster_process
+from moorage.testing.connection import Endpoint
 from tests.golden.cases import Case, all_files, area_of, cases_of
 from tests.golden.replay import Outcome, replay, report
 
 RATCHET = Path(__file__).parent / "ratchet.json"
-README = Path(__file__).resolve().parents[2] / "README.md"
 
 #: The cluster that cases are replayed on: three nodes that make pods ready at once, and nothing on disk to wait for.
 CLUSTER = ("--memory", "--nodes", "0", "--simulated-nodes", "3")
@@ -94,26 +91,6 @@ def ratchet_from(known: Ratchet, first: Sequence[Outcome], second: Sequence[Outc
     return made
 
 
-@contextmanager
-def fresh_cluster(*options: str) -> Iterator[Endpoint]:
-    """Start a cluster in a directory of its own; it ends, and its state goes, with the context."""
-    command = [sys.executable, "-m", "moorage.cli"]
-    with tempfile.TemporaryDirectory(prefix="moorage-golden-") as directory:
-        at = ["--name", "golden", "--data-dir", directory]
-        started = subprocess.run(
-            [*command, "up", *at, *(options or CLUSTER), "--no-set-context"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if started.returncode:
-            raise RuntimeError(f"the cluster does not start: {started.stdout}{started.stderr}")
-        try:
-            yield endpoint_of(Path(directory) / "kubeconfig")
-        finally:
-            subprocess.run([*command, "down", *at], capture_output=True, check=False)
-
-
 def totals(first: Sequence[Outcome], ratchet: Ratchet) -> str:
     """Return how many cases pass and fail; unsteady ones count as failed."""
     failed = sum(len(names) for part in (ratchet.failing, ratchet.unsteady) for names in part.values())
@@ -131,7 +108,8 @@ def main() -> int:
     """Replay everything and rewrite ratchet.json; prints the totals and the line for the README."""
     known = Ratchet.read()
     cases: dict[str, Sequence[Case]] = {area_of(file): cases_of(file) for file in all_files()}
-    with fresh_cluster() as endpoint:
+    with cluster_process(*CLUSTER) as cluster:
+        endpoint = cluster.endpoint
         began, first = time.monotonic(), []
         for area, found in cases.items():
             outcomes = asyncio.run(replay(endpoint, [(area, found)]))
