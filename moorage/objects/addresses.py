@@ -54,7 +54,7 @@ def cidr_problems(text: str) -> tuple[str, ...]:
         network = ipaddress.ip_network(f"{address}/{length}", strict=False)
         if network.network_address != ipaddress.ip_address(address):
             return ("must not have bits set beyond the prefix length",)
-    return problems
+    return ("must not have an IPv4-mapped IPv6 address",) if problems else ()
 
 
 def validate_ip(path: str, text: str) -> list[Cause]:

@@ -159,6 +159,7 @@ ExactDeviceRequest: DeviceClassName="" Selectors AllocationMode="" Count=0 Admin
 ClaimTemplateSpec: Spec=DeviceClaimSpec
 IngressClassParameters: APIGroup Kind="" Name="" Scope Namespace
 ServiceCIDRSpec: CIDRs
+CertificateCondition: Type="" Status="" Reason="" Message="" LastUpdateTime LastTransitionTime
 """  # noqa: E501 (one line a type)
 
 #: Internal fields whose JSON name is another word.

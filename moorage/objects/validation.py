@@ -133,6 +133,7 @@ _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _ENV_NAME = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _HEADER = "[-A-Za-z0-9]+"
 _PERCENT = "[0-9]+%"
+_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
 _LABEL_TEXT = _example(
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
@@ -219,6 +220,7 @@ _label_value = re.compile(_LABEL_VALUE).fullmatch
 _config_key = re.compile(_CONFIG_KEY).fullmatch
 _header = re.compile(_HEADER).fullmatch
 _percent = re.compile(_PERCENT).fullmatch
+_path = re.compile(_PATH).fullmatch
 _port_name = re.compile("[-a-z0-9]+").fullmatch
 _has_letter = re.compile("[a-z]").search
 
@@ -448,8 +450,8 @@ def validate_prefixed_path(path: str, text: str) -> list[Cause]:
     if not slash or not domain or not rest:
         return [invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')]
     causes = each_invalid(path, domain, dns1123_subdomain_problems(domain))
-    if not re.fullmatch(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", rest):
-        causes.append(invalid(path, rest, "Invalid path"))
+    if not _path(rest):
+        causes.append(invalid(path, rest, f"Invalid path (regex used for validation is '{_PATH}')"))
     return causes
 
 

@@ -14,6 +14,7 @@ from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.ages import human_duration
 from moorage.objects.errors import Cause
+from moorage.objects.internal_form import difference_text, internal_list
 from moorage.objects.metadata import Object, format_time, name_of
 from moorage.objects.validation import duplicate, forbidden, invalid, not_supported, required
 
@@ -194,7 +195,11 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
             if kind in after and kind not in before:
                 causes.append(forbidden(_CONDITIONS, f'updates may not add a condition of type "{kind}"'))
             elif after.get(kind) != before.get(kind):
-                causes.append(forbidden(_CONDITIONS, f'updates may not modify a condition of type "{kind}"'))
+                changed = difference_text(
+                    *(internal_list("CertificateCondition", [each[kind]]) for each in (before, after))
+                )
+                text = f'updates may not modify a condition of type "{kind}"\n{changed}'
+                causes.append(forbidden(_CONDITIONS, text))
     new_text, old_text = ((each.get("status") or {}).get("certificate") for each in (obj, old))
     if new_text == old_text:
         return causes

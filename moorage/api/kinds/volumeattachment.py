@@ -17,6 +17,7 @@ from moorage.objects.validation import (
     dns1123_subdomain_problems,
     each_invalid,
     forbidden,
+    id_problems,
     invalid,
     required,
     too_long,
@@ -87,6 +88,12 @@ def _validate_inline(path: str, volume: Part) -> list[Cause]:
         causes += validate_access_modes(f"{path}.accessModes", modes)
     else:
         causes.append(required(f"{path}.accessModes"))
+    if volume.get("persistentVolumeReclaimPolicy") not in {None, "", "Retain"}:
+        text = "may only be Retain in the context of inline volumes"
+        causes.append(forbidden(f"{path}.persistentVolumeReclaimPolicy", text))
+    if volume.get("volumeMode") not in {None, "Filesystem"}:
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        causes.append(forbidden(f"{path}.volumeMode", text))
     if not set(volume) - _NOT_SOURCES:
         causes.append(required(path, "must specify a volume type"))
     return causes
@@ -98,6 +105,10 @@ def _validate_status(status: Part) -> list[Cause]:
         for field in ("attachError", "detachError")
         if len((status.get(field) or {}).get("message") or "") > MESSAGE_MOST
     ]
+    for field in ("attachError", "detachError"):
+        code = (status.get(field) or {}).get("errorCode")
+        if code is not None:
+            causes += each_invalid(f"status.{field}.errorCode", code, id_problems(code))
     metadata = status.get("attachmentMetadata") or {}
     if sum(len(key) + len(value) for key, value in metadata.items()) > METADATA_MOST_BYTES:
         causes.append(too_long("status.attachmentMetadata", METADATA_MOST_BYTES))
