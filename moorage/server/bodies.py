@@ -4,7 +4,7 @@ Whole objects go out as they are stored. Tables and bare metadata need the decod
 Source: apiserver/pkg/endpoints/handlers/response.go (v1.37).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -32,6 +32,9 @@ class Tables(Protocol):
 
     def cells(self, resource: Resource, subresource: str, obj: Object, now: datetime) -> Sequence[Any]:
         """Return the cells of an object's row, in the order of the columns."""
+
+    def conditions(self, resource: Resource, subresource: str, obj: Object) -> Sequence[Object]:
+        """Return the conditions of an object's row."""
 
 
 class Look(NamedTuple):
@@ -133,7 +136,9 @@ class Bodies:
             shown = orjson.dumps(obj)
         else:
             shown = partial_bytes(obj, look.form.version)
-        return b'{"cells":%b,"object":%b}' % (cells, shown)
+        conditions = self._tables.conditions(look.resource, look.subresource, obj)
+        said = b'"conditions":%b,' % orjson.dumps(conditions) if conditions else b""
+        return b'{"cells":%b,%b"object":%b}' % (cells, said, shown)
 
     def _columns_of(self, look: Look) -> bytes:
         key = (id(look.resource), look.subresource)
@@ -234,12 +239,8 @@ def framed(kind: str, raw: bytes, *, chunked: bool) -> bytes:
     return b"%x\r\n%b\r\n" % (len(line), line) if chunked else line
 
 
-#: What a bookmark of this resource looks like besides its metadata: the zero values that Go writes.
-Empty = Callable[[Resource], Mapping[str, Any]]
-
-
-def bookmark_bytes(look: Look, revision: int, *, initial_end: bool, empty: Empty | None = None) -> bytes:
-    """Return the object of a bookmark: nothing but its kind and the revision that the watcher has reached."""
+def bookmark_bytes(look: Look, revision: int, *, initial_end: bool) -> bytes:
+    """Return the object of a bookmark: its kind, the revision that the watcher has reached, and zero values."""
     metadata: dict[str, Any] = {"resourceVersion": str(revision)}
     if initial_end:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
@@ -247,4 +248,8 @@ def bookmark_bytes(look: Look, revision: int, *, initial_end: bool, empty: Empty
     if convert:
         return orjson.dumps({"kind": convert, "apiVersion": f"meta.k8s.io/{look.form.version}", "metadata": metadata})
     shown = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
-    return orjson.dumps({**shown, **(empty(resource) if empty is not None and not resource.custom else {})})
+    if not resource.custom:
+        from moorage.server.zero_values import zero_values
+
+        shown |= zero_values(resource.api_version, resource.kind)
+    return orjson.dumps(shown)

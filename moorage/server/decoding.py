@@ -134,7 +134,7 @@ def read_patch(data: bytes, patch_type: str, *, strict: bool) -> tuple[Any, tupl
 
 def _with_repeats(data: bytes, value: Any) -> tuple[Any, tuple[str, ...]]:
     """Return a patch, and a text about each of its keys that is there twice."""
-    if json_faults.may_repeat(data, orjson.dumps(value)):
+    if _may_repeat(data, value):
         value, repeats = json_faults.read_with_repeats(data)
         return value, tuple(f'duplicate field "{path}"' for path in repeats)
     return value, ()
@@ -203,6 +203,14 @@ def _read_json(data: bytes) -> Body:
         return _read_slowly(data)
     _check_head(value)
     return Body({}) if value is None else Body(value, raw=data)
+
+
+def _may_repeat(data: bytes, value: Any) -> bool:
+    """Tell whether keys may be there twice; of a value that is nested too deeply to be written again, nobody knows."""
+    try:
+        return json_faults.may_repeat(data, orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        return False
 
 
 def _read_slowly(data: bytes) -> Body:

@@ -13,11 +13,12 @@ from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.api.answers import Answer, Page, WatchChange
 from moorage.api.authorization import Attributes
+from moorage.api.deprecations import deprecation_of
 from moorage.api.request import Draft, Request, User
 from moorage.objects.errors import BadRequest
 from moorage.objects.kinds import Resource
 from moorage.server import decoding, errors, negotiation
-from moorage.server.bodies import Bodies, Empty, Frames, Look, Tables, look_for
+from moorage.server.bodies import Bodies, Frames, Look, Tables, look_for
 from moorage.server.callers import Authenticator, Authorizer, credentials_of, impersonate, impersonated
 from moorage.server.gateway import PodGateway
 from moorage.server.metrics import Metrics, Served
@@ -86,7 +87,7 @@ class ServedApi(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a Front is made of. protobuf: reads protobuf bodies; empty: the zero values that bookmarks of a kind show."""
+    """What a Front is made of. protobuf: reads protobuf bodies; without it they are refused."""
 
     api: ServedApi
     authenticator: Authenticator
@@ -98,7 +99,6 @@ class Parts:
     entropy: Entropy
     metrics: Metrics
     protobuf: decoding.ProtobufDecoder | None = None
-    empty: Empty | None = None
 
 
 class Front:
@@ -110,7 +110,7 @@ class Front:
         self.bodies = Bodies(parts.tables)
         self.frames = Frames(self.bodies)
         self._certificates: dict[object, Certificate | None] = {}
-        self._group_versions: tuple[int, frozenset[str]] = (-1, frozenset())
+        self._groups: tuple[int, frozenset[str]] = (-1, frozenset())
         self._date: tuple[int, bytes] = (-1, b"")
         self._verbs: Mapping[str, Callable[[Call, Resource], Awaitable[Any]]] = {
             "get": self._get,
@@ -203,11 +203,13 @@ class Front:
         if verb == "get" and path.plural == "pods" and path.subresource in INSIDE:
             await self.parts.authorizer.authorize(user, asked._replace(verb="create"))
         resource = self.parts.api.resources.find(path.group, path.version, path.plural)
-        if resource is None and path.api_version not in self._known_group_versions():
+        if resource is None and path.group not in self._known_groups():
             return errors.page_not_found()
         fault = fault_of(path, verb, resource)
         if fault is not None or resource is None:
             raise errors.resource_not_found() if fault is None or fault.code == 404 else errors.method_not_allowed()
+        if deprecation := deprecation_of(resource):
+            call.warnings.append(deprecation)
         check_segment(path.name)
         if path.subresource == "proxy":
             raise errors.NotImplementedHere("proxying to pods, services and nodes is not served here")
@@ -245,14 +247,17 @@ class Front:
             pretty,
             headers.get("Host", ""),
         )
-        return self.parts.pages.reply(ask) or errors.page_not_found()
+        reply = self.parts.pages.reply(ask)
+        if reply is None and group_of_page(path.path) in self._known_groups():
+            raise errors.resource_not_found()
+        return reply or errors.page_not_found()
 
-    def _known_group_versions(self) -> frozenset[str]:
+    def _known_groups(self) -> frozenset[str]:
+        """Return the groups that exist: below them what does not exist is a Status, elsewhere a page."""
         resources = self.parts.api.resources
-        if resources.revision != self._group_versions[0]:
-            found = frozenset(resource.api_version for resource in resources.all())
-            self._group_versions = (resources.revision, found)
-        return self._group_versions[1]
+        if resources.revision != self._groups[0]:
+            self._groups = (resources.revision, frozenset(resource.group for resource in resources.all()))
+        return self._groups[1]
 
     async def _get(self, call: Call, resource: Resource) -> Reply:
         form = negotiation.format_of_object(call.accept)
@@ -343,6 +348,14 @@ def _name_asked(call: Call, path: ResourcePath, verb: str) -> str:
         if part.startswith("metadata.name=")
     ]
     return names[0] if names and len(set(names)) == 1 else ""
+
+
+def group_of_page(path: str) -> str | None:
+    """Return the group that a path is below, None if below none: "" for `/api/v2`, "apps" for `/apis/apps/v1beta1`."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) > 1:
+        return ""
+    return parts[1] if parts[0] == "apis" and len(parts) > 2 else None
 
 
 def check_segment(name: str) -> None:

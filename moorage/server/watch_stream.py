@@ -14,7 +14,7 @@ import orjson
 from moorage.aio.clock import Clock
 from moorage.api.answers import WatchChange
 from moorage.objects.errors import BadRequest, Expired, NotAcceptable, StatusError, Timeout
-from moorage.server.bodies import Empty, Frames, Look, bookmark_bytes, framed
+from moorage.server.bodies import Frames, Look, bookmark_bytes, framed
 from moorage.server.errors import status_of
 
 #: How long a watch lasts unless the client says otherwise: between this and twice this. Source: minRequestTimeout.
@@ -87,14 +87,11 @@ class Watch:
     bookmarks tell that one; else they repeat the revision of the last notification.
     """
 
-    def __init__(
-        self, changes: Changes, look: Look, frames: Frames, clock: Clock, *, after: int = 0, empty: Empty | None = None
-    ) -> None:
+    def __init__(self, changes: Changes, look: Look, frames: Frames, clock: Clock, *, after: int = 0) -> None:
         self._changes = changes
         self._look = look
         self._frames = frames
         self._clock = clock
-        self._empty = empty
         self._is_first = True
         self._is_in_batch = False
         self._timer: asyncio.TimerHandle | None = None
@@ -159,7 +156,7 @@ class Watch:
         return make(change.kind, item, self._look, self._clock.now(), chunked=is_chunked)
 
     def _bookmark(self, revision: int, is_chunked: bool, *, initial_end: bool = False) -> bytes:  # noqa: FBT001
-        raw = bookmark_bytes(self._look, revision, initial_end=initial_end, empty=self._empty)
+        raw = bookmark_bytes(self._look, revision, initial_end=initial_end)
         return framed("BOOKMARK", raw, chunked=is_chunked)
 
     def _tick(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:

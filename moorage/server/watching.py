@@ -82,7 +82,6 @@ async def serve_watch(front: Front, call: Call, resource: Resource) -> Any:
         front.frames,
         parts.clock,
         after=int(after) if after.isdigit() else 0,
-        empty=parts.empty,
     )
     bookmarks = is_true(query.get("allowWatchBookmarks"))
     if call.is_websocket:

@@ -26,6 +26,7 @@ _INTEGER: Final = re.compile(r"^[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1
 _FLOAT: Final = re.compile(
     r"^(?:[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
+_DATE: Final = re.compile(r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?$")
 _NULL: Final = re.compile(r"^(?:~|null|Null|NULL|)$")
 
 #: How many values more than bytes a document may have: without aliases there are never more values than bytes, with them
@@ -75,6 +76,7 @@ def _dumper_class() -> Any:
         """Writes scalars so that Go reads them back."""
 
     _resolve_as_go(Dumper)
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:timestamp", _DATE, list("0123456789"))  # for other readers than Go
     return Dumper
 
 

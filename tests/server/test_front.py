@@ -103,6 +103,12 @@ async def test_the_text_of_a_body_goes_along_for_its_repeated_fields(world, wire
     assert orjson.loads(answer)["data"] == {"k": "2"}
 
 
+async def test_deeply_nested_bodies_are_read(wire):
+    body = b'{"metadata":{"name":"a"},"x":' + b"[" * 400 + b"]" * 400 + b"}"
+    code, _, _ = await wire.ask("PUT", f"{CONFIGS}/none", JSON, body)
+    assert code == 404
+
+
 async def test_a_compressed_body_is_read(wire):
     body = gzip.compress(b'{"metadata":{"name":"a"}}')
     code, _, _ = await wire.ask("POST", CONFIGS, {**JSON, "Content-Encoding": "gzip"}, body)
@@ -208,7 +214,9 @@ async def test_paths_and_methods_that_do_not_exist_are_told_apart(wire):
     assert (await wire.json("PUT", CONFIGS, JSON, b"{}"))["code"] == 405
     assert (await wire.json("POST", f"{CONFIGS}/x", JSON, b"{}"))["code"] == 405
     assert (await wire.json("DELETE", "/api"))["code"] == 405
-    for target in ("/foo", "/apis/foo.io/v1/bars", "/api/v9/pods"):
+    for target in ("/api/v9", "/api/v9/pods", "/apis/apps/v1beta1"):
+        assert (await wire.json("GET", target))["message"] == "the server could not find the requested resource"
+    for target in ("/foo", "/apis/foo.io/v1/bars", "/apis/foo.io/v1", "/apis/foo.io"):
         code, headers, body = await wire.ask("GET", target)
         assert (code, body) == (404, b"404 page not found\n")
         assert headers["content-type"].startswith("text/plain")

@@ -201,6 +201,9 @@ class FakeTables:
     def columns(self, resource: Any, subresource: str) -> list[dict[str, Any]]:
         return [{"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}]
 
+    def conditions(self, resource: Any, subresource: str, obj: Any) -> list[Any]:
+        return []
+
     def cells(self, resource: Any, subresource: str, obj: Any, now: Any) -> list[Any]:
         return [obj["metadata"]["name"]]
 
