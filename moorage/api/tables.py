@@ -35,7 +35,8 @@ class Tables:
 
     def columns(self, resource: Resource, subresource: str) -> Sequence[Object]:
         """Return the column definitions, as in the Table."""
-        texts = {} if subresource else _descriptions().get(f"{resource.api_version}/{resource.plural}", {})
+        place = "scale" if subresource == "scale" else f"{resource.api_version}/{resource.plural}"
+        texts = _descriptions().get(place, {})
         common = _descriptions()["*"]
         return [
             {
@@ -62,6 +63,16 @@ class Tables:
         if resource.custom:
             return [name_of(obj), age]
         return [name_of(obj), metadata_of(obj).get("creationTimestamp")]
+
+    def conditions(self, resource: Resource, subresource: str, obj: Object) -> Sequence[Object]:
+        """Return the conditions of an object's row: what is special about it as a row, such as that it is done."""
+        find = (
+            None
+            if resource.custom or subresource == "scale"
+            else getattr(rules_for(resource.kind), "row_conditions", None)
+        )
+        found: Sequence[Object] = find(obj) if find is not None else ()
+        return found
 
     def _rows(self, resource: Resource, subresource: str) -> Sequence[Sequence[Any]]:
         table = _columns()

@@ -15,7 +15,7 @@ from moorage.api.kinds.pod_spec.annotations import (
     validate_app_armor_agreement,
     validate_pod_annotations,
 )
-from moorage.api.kinds.pod_spec.cells import cells
+from moorage.api.kinds.pod_spec.cells import cells, row_conditions
 from moorage.api.kinds.pod_spec.changes import validate_spec_change
 from moorage.api.kinds.pod_spec.quality import quality_for
 from moorage.api.kinds.pod_spec.specification import validate_pod_spec
@@ -44,6 +44,7 @@ __all__ = [
     "prepare_create",
     "prepare_status",
     "prepare_update",
+    "row_conditions",
     "validate",
     "validate_status",
     "validate_update",

@@ -5,7 +5,7 @@ Source: pkg/printers/internalversion/printers.go, printPod (v1.37).
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from moorage.objects.ages import age_since, human_duration
 from moorage.objects.metadata import Object, metadata_of, name_of, parse_time
@@ -15,6 +15,16 @@ Part = Mapping[str, Any]
 _NONE = "<none>"
 #: What the node controller writes into the status of pods whose node is gone.
 _NODE_LOST = "NodeLost"
+
+
+#: Phase -> the conditions of the row of a pod that ended so.
+_ENDED: Final[Mapping[str, Sequence[Object]]] = {
+    phase: ({"type": "Completed", "status": "True", "reason": phase, "message": message},)
+    for phase, message in (
+        ("Succeeded", "The pod has completed successfully."),
+        ("Failed", "The pod failed."),
+    )
+}
 
 
 def cells(pod: Object, now: datetime) -> list[Any]:
@@ -36,6 +46,11 @@ def cells(pod: Object, now: datetime) -> list[Any]:
         status.get("nominatedNodeName") or _NONE,
         _gates(spec, status),
     ]
+
+
+def row_conditions(pod: Object) -> Sequence[Object]:
+    """Return the condition of the row of a pod that has ended: kubectl leaves such rows out of what it prints."""
+    return _ENDED.get((pod.get("status") or {}).get("phase") or "", ())
 
 
 def _gates(spec: Part, status: Part) -> str:
