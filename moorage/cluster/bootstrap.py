@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.flow.mandatory import mandatory_objects
 from moorage.client.client import Client
 from moorage.cluster.config import API_SERVICE_ADDRESS, DNS_SERVICE_ADDRESS
 from moorage.objects.errors import AlreadyExists
@@ -30,6 +31,7 @@ def system_objects(port: int) -> Iterable[tuple[str, dict[str, Any]]]:
     yield "priorityclasses.scheduling.k8s.io", _priority_class("system-node-critical", 2000001000)
     yield "priorityclasses.scheduling.k8s.io", _priority_class("system-cluster-critical", 2000000000)
     yield "storageclasses.storage.k8s.io", _storage_class()
+    yield from mandatory_objects()
     yield "services", _api_service(port)
     yield "services", _dns_service()
 

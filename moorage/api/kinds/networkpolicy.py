@@ -104,7 +104,7 @@ def _validate_block(path: str, block: Part) -> list[Cause]:
 
 
 def _is_inside(part: Any, whole: Any) -> bool:
-    return part.version == whole.version and part != whole and part.subnet_of(whole)
+    return bool(part.version == whole.version and part != whole and part.subnet_of(whole))
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

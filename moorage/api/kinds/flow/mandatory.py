@@ -3,7 +3,7 @@
 Source: pkg/apis/flowcontrol/bootstrap/default.go (v1.37).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _EVERYTHING: Mapping[str, Any] = {
@@ -41,3 +41,16 @@ PRIORITY_LEVELS: Mapping[str, Mapping[str, Any]] = {
         "limited": {"nominalConcurrencyShares": 5, "lendablePercent": 0, "limitResponse": {"type": "Reject"}},
     },
 }
+
+
+def mandatory_objects() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (resource id, object) of what every cluster has."""
+    group = "flowcontrol.apiserver.k8s.io"
+    for plural, kind, specs in (
+        ("prioritylevelconfigurations", "PriorityLevelConfiguration", PRIORITY_LEVELS),
+        ("flowschemas", "FlowSchema", FLOW_SCHEMAS),
+    ):
+        for name, spec in specs.items():
+            metadata = {"name": name, "annotations": {"apf.kubernetes.io/autoupdate-spec": "true"}}
+            obj = {"apiVersion": f"{group}/v1", "kind": kind, "metadata": metadata, "spec": dict(spec)}
+            yield f"{plural}.{group}", obj
