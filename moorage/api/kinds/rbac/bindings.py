@@ -34,13 +34,14 @@ def validate_binding(obj: Object, role_kinds: Sequence[str], *, namespaced: bool
         causes.append(not_supported("roleRef.kind", kind, role_kinds))
     if name:
         causes += each_invalid("roleRef.name", name, path_segment_problems(name))
-    last = [] if name else [required("roleRef.name")]
+    # That names are missing is said last, in the order of the fields of the type.
+    last: list[Cause] = []
     for index, subject in enumerate(obj.get("subjects") or ()):
         path = f"subjects[{index}]"
         causes += _validate_subject(path, subject, namespaced=namespaced)
         if not subject.get("name"):
             last.append(required(f"{path}.name"))
-    return causes + last
+    return causes + last + ([] if name else [required("roleRef.name")])
 
 
 def _validate_subject(path: str, subject: Mapping[str, Any], *, namespaced: bool) -> list[Cause]:
