@@ -112,6 +112,9 @@ class Front:
         self._certificates: dict[object, Certificate | None] = {}
         self._groups: tuple[int, frozenset[str]] = (-1, frozenset())
         self._date: tuple[int, bytes] = (-1, b"")
+        #: Audit ids are UUIDs whose last part counts: unique, and eight times cheaper than chance.
+        self._audit_prefix = parts.entropy.uid()[:24]
+        self._audit_count = 0
         self._verbs: Mapping[str, Callable[[Call, Resource], Awaitable[Any]]] = {
             "get": self._get,
             "list": self._list,
@@ -133,7 +136,7 @@ class Front:
         """Answer one request: with a Reply, or with a stream that has been written to its end."""
         begun = self.parts.clock.monotonic()
         now = self.parts.clock.now()
-        audit_id = http.headers.get("Audit-Id") or self.parts.entropy.uid()
+        audit_id = http.headers.get("Audit-Id") or self._next_audit_id()
         try:
             call = Call(http, now)
         except BadTarget:
@@ -161,6 +164,10 @@ class Front:
             reply.keep_alive = False
         return reply
 
+    def _next_audit_id(self) -> str:
+        self._audit_count += 1
+        return f"{self._audit_prefix}{self._audit_count:012x}"
+
     def common(self, seconds: float, audit_id: str) -> bytes:
         """Return the lines of headers that every answer has; the Date is formatted once a second."""
         second = int(seconds)
@@ -185,16 +192,14 @@ class Front:
         elif code == 404:  # names of what does not exist would let anybody fill the memory
             served = Served(verb, "", "", "unknown", "", code)
         else:
-            served = Served(
-                verb_for(verb, path, call.query), path.group, path.version, path.plural, path.subresource, code
-            )
+            served = Served(call.verb, path.group, path.version, path.plural, path.subresource, code)
         self.parts.metrics.served(served, self.parts.clock.monotonic() - begun)
 
     async def _served(self, call: Call) -> Any:
         path = call.path
         if isinstance(path, OtherPath):
             return await self._page(call, path)
-        verb = verb_for(call.http.method, path, call.query)
+        verb = call.verb = verb_for(call.http.method, path, call.query)
         asked = Attributes(
             verb, path.group, path.version, path.plural, path.subresource, path.namespace, _name_asked(call, path, verb)
         )
@@ -224,7 +229,7 @@ class Front:
         headers = call.http.headers
         certificate = certificate_of_connection(call.http, self._certificates)
         user = await self.parts.authenticator.authenticate(credentials_of(headers, certificate))
-        if "Impersonate-User" in headers or any(name[:11].lower() == "impersonate" for name in headers):
+        if "Impersonate-User" in headers or "Impersonate-Group" in headers or "Impersonate-Uid" in headers:
             wanted = impersonated(headers)
             if wanted is not None:
                 user = await impersonate(user, wanted, self.parts.authorizer, asked)

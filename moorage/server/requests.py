@@ -28,7 +28,7 @@ class Call:
     query: the first value of each parameter; pairs: all of them, in order.
     """
 
-    __slots__ = ("agent", "common", "http", "now", "pairs", "path", "query", "user", "warnings")
+    __slots__ = ("agent", "common", "http", "now", "pairs", "path", "query", "user", "verb", "warnings")
 
     def __init__(self, http: "BaseRequest", now: datetime) -> None:
         raw, _, query = http.raw_path.partition("?")
@@ -42,6 +42,8 @@ class Call:
         self.agent: str = http.headers.get("User-Agent", "")
         #: As whom the request acts; nobody in particular until it is known.
         self.user = NOBODY
+        #: The API's verb, once it is known.
+        self.verb = ""
         self.warnings: list[str] = []
         #: Lines of headers that every answer to it has.
         self.common = b""
