@@ -122,7 +122,8 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
         return Answer(200, tools.storage.presented(kind.resource, stored))
     if not dry_run:
         await tools.storage.delete(kind.resource, item)
-    if kind.resource.behaviour.get("deleteReturns") == "object" or finalizers_of(old):
+    returns = kind.resource.behaviour.get("deleteReturns") == "object" and kind.resource.id not in ORPHANS_BY_DEFAULT
+    if returns or finalizers_of(old):
         if grace is None:
             return Answer(200, tools.storage.presented(kind.resource, item))
         metadata["resourceVersion"] = str(tools.storage.caches.revision)

@@ -103,15 +103,6 @@ def found(tools: Tools, request: Request) -> Encoded:
     return tools.storage.presented(resource, item)
 
 
-def empty_of(resource: Resource) -> Mapping[str, Any]:
-    """Return what Go writes of an object of this kind in which nothing is set, but for its kind and metadata."""
-    type_ = kind_of(resource).type
-    if type_ is None:
-        return {}
-    obj = decode_object(type_, {"kind": resource.kind, "apiVersion": resource.api_version}).obj
-    return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
-
-
 def is_dry_run(request: Request, options: str) -> bool:
     """Check the options of a write and tell whether it is a dry run; `options` names their kind. Raises Invalid."""
     return check_write_options(request.query, options)

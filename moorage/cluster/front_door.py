@@ -11,7 +11,6 @@ from moorage.api.authorization import Rbac
 from moorage.api.discovery import Discovery, version_info
 from moorage.api.node_authorizer import NodeAuthorizer
 from moorage.api.openapi import OpenApi
-from moorage.api.pipeline import empty_of
 from moorage.api.reviews import Reviews
 from moorage.api.tables import Tables
 from moorage.api.tokens import Tokens, discovery_document
@@ -54,7 +53,6 @@ class FrontDoor:
             entropy=control.entropy,
             metrics=metrics,
             protobuf=decode_protobuf,
-            empty=empty_of,
         )
         self._front = Front(parts)
         self._tls = tls_context(pki)

@@ -36,7 +36,6 @@ def image_verbs(store: Callable[[], ImageStore | None]) -> dict[str, Verb]:
             await opened().remove(request["reference"])
         except RuntimeFailure as error:
             raise ControlRefused(f"{request['reference']} cannot be removed: {error}") from error
-        for done in ():
-            yield done
+        yield {"removed": request["reference"]}
 
     return {"image-load": load, "image-list": listed, "image-remove": remove}
