@@ -5,12 +5,13 @@ Source: component-helpers/resource/helpers.go, pkg/scheduler/framework/types.go 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from moorage.objects.metadata import (
     Object,
+    condition_of,
     generation_of,
     is_terminating,
     labels_of,
@@ -55,6 +56,7 @@ class Demand:
     node: str
     priority: int
     terminating: bool
+    preempted: bool
     requests: Amounts
     weights: Amounts
     ports: tuple[HostPort, ...]
@@ -71,7 +73,6 @@ class Demand:
     never_preempts: bool
     owners: tuple[tuple[str, str, str], ...]
     containers: int
-    rules: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -95,6 +96,7 @@ def demand_of(pod: Object) -> Demand:
         node=node_of(pod),
         priority=int(spec.get("priority") or 0),
         terminating=is_terminating(pod),
+        preempted=_is_preempted(pod),
         requests=requests_of(spec, _NO_AMOUNTS),
         weights=requests_of(spec, ASSUMED),
         ports=_ports(containers, inits),
@@ -111,6 +113,18 @@ def demand_of(pod: Object) -> Demand:
         never_preempts=spec.get("preemptionPolicy") == "Never",
         owners=_owners(metadata),
         containers=len(containers) + len(inits),
+    )
+
+
+def _is_preempted(pod: Object) -> bool:
+    """Tell whether the pod is being deleted to make room."""
+    if not is_terminating(pod):
+        return False
+    condition = condition_of(pod, "DisruptionTarget")
+    return (
+        condition is not None
+        and condition.get("status") == "True"
+        and condition.get("reason") == "PreemptionByScheduler"
     )
 
 

@@ -1,30 +1,31 @@
 """The scheduler's loop: takes pods from the queue one at a time, decides, and has them bound while it goes on.
 
-All that waits, fails and is tried again is here; what is decided is moorage.scheduler.decide.
+What is decided is moorage.scheduler.decide and preemption; what waits, fails and is tried again is here.
 Source: pkg/scheduler/schedule_one.go, eventhandlers.go (v1.37).
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
-from moorage.aio.signal import Signal
 from moorage.aio.tasks import Tasks
 from moorage.client.client import Client, Target
 from moorage.objects.actions import Record
-from moorage.objects.encoded import Encoded
 from moorage.objects.errors import Conflict, NotFound, StatusError
-from moorage.objects.metadata import condition_of, format_time
-from moorage.objects.pods import FINAL_PHASES
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers, field_of
+from moorage.scheduler import conditions
+from moorage.scheduler.binding import Binder, BindingFailed
 from moorage.scheduler.decide import Choice, Refusal, Turn, decide
-from moorage.scheduler.demand import Demand, demand_of
+from moorage.scheduler.observing import RESOURCES, Observer
+from moorage.scheduler.preemption import Eviction, Outcome, preempt
 from moorage.scheduler.queue import PodQueue, Waiting
 from moorage.scheduler.snapshot import Snapshot
+from moorage.scheduler.world import Promises, World
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ COMPONENT: Final = "default-scheduler"
 #: How much of a text goes into an Event. Source: truncateMessage.
 NOTE_MOST: Final = 1024
 
-#: What is read besides pods.
-RESOURCES: Final = ("pods", "nodes", "namespaces")
+#: What may go wrong with any request.
+_REFUSALS: Final = (StatusError, ConnectionError, TimeoutError)
 
 
 class Scheduler:
@@ -59,24 +60,20 @@ class Scheduler:
         self._clock = clock
         self._entropy = entropy
         self._tasks = tasks
-        self._names = frozenset(names)
         self._turn = Turn()
-        self._changed = Signal()
         self._timer: asyncio.TimerHandle | None = None
-        self._binding: set[str] = set()
+        #: Pods that are being bound, by uid; empties as pods are bound or fail.
+        self._binding: dict[str, asyncio.Task[Any]] = {}
+        promises = Promises()
+        self._world = World(self.snapshot, informers, promises)
+        self._binder = Binder(client, informers, self.snapshot, promises)
+        self._observer = Observer(informers, self.snapshot, self.queue, self._binder, frozenset(names))
+        self._observer.gone = self._stop_binding
 
     async def start(self) -> None:
         """Fill the snapshot, then place pods; returns once the caches are filled and the loop runs."""
         await self._informers.synced(RESOURCES)
-        for resource, listener in (
-            ("namespaces", self._namespace_changed),
-            ("nodes", self._node_changed),
-            ("pods", self._pod_changed),
-        ):
-            cache = self._informers.cache(resource)
-            cache.subscribe(listener)
-            for item in cache.all():
-                listener(item, None)
+        self._observer.start()
         self._tasks.keep("scheduler", self._run)
 
     def stop(self) -> None:
@@ -85,171 +82,157 @@ class Scheduler:
             self._timer.cancel()
             self._timer = None
 
-    # What changes outside.
-
-    def _namespace_changed(self, new: Encoded | None, old: Encoded | None) -> None:
-        item = new or old
-        if item is not None:
-            self.snapshot.set_namespace(item.name, None if new is None else new.labels)
-            self._wake("namespaces", new, old)
-
-    def _node_changed(self, new: Encoded | None, old: Encoded | None) -> None:
-        if new is not None:
-            self.snapshot.set_node(new.object)
-        elif old is not None:
-            self.snapshot.remove_node(old.name)
-        self._wake("nodes", new, old)
-
-    def _pod_changed(self, new: Encoded | None, old: Encoded | None) -> None:
-        item = new or old
-        if item is None:
-            return
-        if new is None or field_of(new, "status.phase") in FINAL_PHASES:
-            self._pod_gone(item)
-        elif node := field_of(new, "spec.nodeName"):
-            self._pod_placed(new, node)
-        elif field_of(new, "spec.schedulerName") in self._names:
-            self._pod_waits(new)
-
-    def _pod_gone(self, item: Encoded) -> None:
-        self.queue.remove(item.uid)
-        if self.snapshot.remove_pod(item.uid) is not None:
-            self._wake("pods", None, item)
-
-    def _pod_placed(self, item: Encoded, node: str) -> None:
-        self.queue.remove(item.uid)
-        known = self.snapshot.pod(item.uid)
-        demand = demand_of(item.object)
-        if known is not None and known.node == node and _is_same(known, demand):
-            return
-        self.snapshot.set_pod(demand, node)
-        self._wake("pods", item, None)
-
-    def _pod_waits(self, item: Encoded) -> None:
-        if self.snapshot.pod(item.uid) is not None:
-            return
-        demand = demand_of(item.object)
-        now = self._now()
-        entry = self.queue.get(item.uid)
-        if demand.terminating:
-            self.queue.remove(item.uid)
-        elif entry is None:
-            if demand.gates:
-                self.queue.hold(item, demand, now)
-            else:
-                self.queue.add(item, demand, now)
-        else:
-            changed = entry.demand.generation != demand.generation or entry.demand.labels != demand.labels
-            entry.item, entry.demand = item, demand
-            if changed and not demand.gates:
-                self.queue.activate(entry, now)
-        self._changed.fire()
-
-    def _wake(self, resource: str, new: Encoded | None, old: Encoded | None) -> None:
-        if self.queue.pending() and self.queue.wake(lambda entry: True, self._now()):
-            self._changed.fire()
-
-    # The loop.
+    def is_idle(self) -> bool:
+        """Tell whether no pod is being bound and none is ready to be placed."""
+        return not self._binding and self.queue.is_idle()
 
     async def _run(self) -> None:
+        changed = self._observer.changed
         while True:
-            seen = self._changed.count
-            entry = self.queue.pop(self._now())
+            seen = changed.count
+            entry = self.queue.pop(_now())
             if entry is None:
                 self._set_timer()
-                await self._changed.wait_beyond(seen)
-            else:
-                try:
-                    await self._place(entry)
-                except Exception:
-                    log.exception("scheduling_failed pod=%s", entry.demand.key)
-                    self.queue.retry(entry, self._now())
+                await changed.wait_beyond(seen)
+                continue
+            try:
+                await self._place(entry)
+            except Exception:
+                log.exception("scheduling_failed pod=%s", entry.demand.key)
+                self.queue.retry(entry, _now())
 
     async def _place(self, entry: Waiting) -> None:
-        found = decide(entry.demand, self.snapshot, self._turn, self._pick)
+        found = decide(entry.demand, self._world, self._turn, self._pick)
         if isinstance(found, Choice):
-            self.snapshot.set_pod(entry.demand, found.place.name)
-            self.queue.remove(entry.demand.uid)
-            self._tasks.start(f"bind/{entry.demand.key}", self._bind(entry, found.place.name))
+            self._assume(entry, found)
+            # The API and others have their turn before the next pod.
             await asyncio.sleep(0)
         else:
-            self.queue.refuse(entry, found.plugins, self._now())
-            await self._tell_refusal(entry, found)
+            await self._refuse(entry, found)
 
     def _pick(self, count: int) -> int:
         return int(self._entropy.fraction() * count)
 
-    async def _bind(self, entry: Waiting, node: str) -> None:
-        pod = entry.demand
-        try:
-            await self._client.create(
-                "pods",
-                {
-                    "apiVersion": "v1",
-                    "kind": "Binding",
-                    "metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid},
-                    "target": {"kind": "Node", "name": node},
-                },
-                subresource="binding",
-            )
-        except (StatusError, ConnectionError, TimeoutError) as error:
-            self._unbound(entry, error)
-            return
-        message = f"Successfully assigned {pod.key} to {node}"
-        self._record(entry, Record(entry.item.object, "Scheduled", message, "Normal", "Binding"))
+    # A pod that has a node.
 
-    def _unbound(self, entry: Waiting, error: Exception) -> None:
+    def _assume(self, entry: Waiting, choice: Choice) -> None:
+        """Give the pod its place at once, so that nobody else gets it, and have it bound."""
+        pod, node = entry.demand, choice.place.name
+        self.snapshot.set_pod(pod, node)
+        self.snapshot.withdraw(pod.uid, pod.nominated)
+        self.queue.remove(pod.uid)
+        if choice.bindings is not None:
+            self._binder.promise(choice.bindings, node)
+        self._observer.pod_arrived(pod)
+        self._binding[pod.uid] = self._tasks.start(f"bind/{pod.key}", self._bind(entry, choice))
+
+    async def _bind(self, entry: Waiting, choice: Choice) -> None:
+        pod, node = entry.demand, choice.place.name
+        try:
+            if choice.bindings is not None:
+                await self._binder.bind_volumes(choice.bindings, node)
+            await self._binder.bind_pod(pod, node)
+        except BindingFailed as error:
+            await self._unbind(entry, f'running PreBind plugin "VolumeBinding": {error}')
+        except _REFUSALS as error:
+            await self._unbind(entry, f"binding rejected: {error}")
+        else:
+            message = f"Successfully assigned {pod.key} to {node}"
+            self._record(entry, Record(entry.item.object, "Scheduled", message, "Normal", "Binding"))
+        finally:
+            self._binding.pop(pod.uid, None)
+            if choice.bindings is not None:
+                self._binder.withdraw(choice.bindings)
+
+    async def _unbind(self, entry: Waiting, why: str) -> None:
         """Give the place back and try again, unless the pod is gone or bound by somebody else."""
-        uid = entry.demand.uid
-        item = self._informers.cache("pods").get(entry.demand.namespace, entry.demand.name)
-        if item is not None and item.uid == uid and field_of(item, "spec.nodeName"):
-            return
-        self.snapshot.remove_pod(uid)
-        log.info("binding_failed pod=%s error=%s", entry.demand.key, error)
-        if item is not None and item.uid == uid and not isinstance(error, NotFound):
-            entry.item = item
-            self.queue.retry(entry, self._now())
-            self._changed.fire()
-
-    # What users see.
-
-    async def _tell_refusal(self, entry: Waiting, refusal: Refusal) -> None:
-        message = refusal.message()
-        self._record(entry, Record(entry.item.object, "FailedScheduling", _cut(message), "Warning", "Scheduling"))
-        await self._set_condition(entry, "Unschedulable", message)
-
-    async def _set_condition(self, entry: Waiting, reason: str, message: str) -> None:
         pod = entry.demand
-        known = condition_of(entry.item.object, "PodScheduled") or {}
-        if (known.get("status"), known.get("reason"), known.get("message")) == ("False", reason, message):
+        item = self._informers.cache("pods").get(pod.namespace, pod.name)
+        if item is not None and item.uid == pod.uid and field_of(item, "spec.nodeName"):
             return
-        since = known.get("lastTransitionTime") if known.get("status") == "False" else None
-        condition: dict[str, Any] = {
-            "type": "PodScheduled",
-            "status": "False",
-            "lastProbeTime": None,
-            "lastTransitionTime": since or format_time(self._clock.now()),
-            "reason": reason,
-            "message": message,
-        }
-        if pod.generation:
-            condition["observedGeneration"] = pod.generation
-        patch = {"metadata": {"uid": pod.uid}, "status": {"conditions": [condition]}}
-        target = Target("pods", pod.namespace, pod.name, "status")
+        self._observer.pod_left(pod.uid)
+        if item is None or item.uid != pod.uid:
+            return
+        log.info("binding_failed pod=%s why=%s", pod.key, why)
+        entry.item = item
+        self.queue.retry(entry, _now())
+        self._observer.changed.fire()
+        await self._tell(entry, "SchedulerError", why, None)
+
+    def _stop_binding(self, uid: str) -> None:
+        task = self._binding.pop(uid, None)
+        if task is not None:
+            task.cancel()
+
+    # A pod that has none.
+
+    async def _refuse(self, entry: Waiting, refusal: Refusal) -> None:
+        pod = entry.demand
+        outcome: Outcome | None = None
+        if refusal.nodes and refusal.whole is None:
+            outcome = preempt(pod, self._world, refusal, self._pick)
+        nominated = _nomination(outcome)
+        if nominated is not None:
+            self._nominate(entry, nominated)
+        self.queue.refuse(entry, refusal.plugins, _now())
+        message = refusal.message("" if outcome is None else outcome.told)
+        await self._tell(entry, "Unschedulable", message, nominated)
+        if outcome is not None and outcome.eviction is not None:
+            self._tasks.start(f"evict/{pod.key}", self._evict(entry, outcome.eviction))
+
+    def _nominate(self, entry: Waiting, node: str) -> None:
+        pod = entry.demand
+        self.snapshot.withdraw(pod.uid, pod.nominated)
+        entry.demand = replace(pod, nominated=node)
+        if node:
+            self.snapshot.nominate(entry.demand, node)
+            for other in self.snapshot.less_important_guests(entry.demand, node):
+                self.snapshot.withdraw(other.uid, node)
+
+    async def _evict(self, entry: Waiting, eviction: Eviction) -> None:
+        """Tell the victims why they go, delete them, then look at the pod again."""
+        pod = entry.demand
+        for victim in eviction.victims:
+            try:
+                await self._evict_one(entry, victim.namespace, victim.name, victim.uid)
+            except NotFound:
+                continue
+            except _REFUSALS as error:
+                log.warning("eviction_failed pod=%s for=%s error=%s", victim.key, pod.key, error)
+                continue
+        self.queue.activate(entry, _now())
+        self._observer.changed.fire()
+
+    async def _evict_one(self, entry: Waiting, namespace: str, name: str, uid: str) -> None:
+        item = self._informers.cache("pods").get(namespace, name)
+        if item is None or item.uid != uid:
+            return
+        victim = item.object
+        patch = conditions.preempted(victim, entry.demand.scheduler, self._clock.now())
+        await self._client.patch(Target("pods", namespace, name, "status"), patch, content_type=conditions.PATCH)
+        await self._client.delete(Target("pods", namespace, name), {"preconditions": {"uid": uid}})
+        text = f"Preempted by pod {entry.demand.uid} on node {entry.demand.nominated}"
+        self._record(entry, Record(victim, "Preempted", text, "Normal", "Preempting"))
+
+    async def _tell(self, entry: Waiting, reason: str, message: str, nominated: str | None) -> None:
+        """Say to users why the pod is not placed: an Event, and its condition if that is news."""
+        pod = entry.item.object
+        self._record(entry, Record(pod, "FailedScheduling", _cut(message), "Warning", "Scheduling"))
+        patch = conditions.refused(pod, reason, message, nominated, self._clock.now())
+        if patch is None:
+            return
+        target = Target("pods", entry.demand.namespace, entry.demand.name, "status")
         try:
-            await self._client.patch(target, patch, content_type="application/strategic-merge-patch+json")
+            await self._client.patch(target, patch, content_type=conditions.PATCH)
         except (NotFound, Conflict):
             return
-        except (StatusError, ConnectionError, TimeoutError) as error:
-            log.info("status_not_written pod=%s error=%s", pod.key, error)
+        except _REFUSALS as error:
+            log.info("status_not_written pod=%s error=%s", entry.demand.key, error)
 
     def _record(self, entry: Waiting, record: Record) -> None:
         self._recorder.record(record, entry.demand.scheduler)
 
-    # Time.
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+    # Time: only while somebody waits.
 
     def _set_timer(self) -> None:
         self.stop()
@@ -259,17 +242,19 @@ class Scheduler:
 
     def _time_came(self) -> None:
         self._timer = None
-        self.queue.flush(self._now())
-        self._changed.fire()
+        self.queue.flush(_now())
+        self._observer.changed.fire()
 
 
-def _is_same(known: Demand, demand: Demand) -> bool:
-    """Tell whether nothing has changed that the snapshot knows of a placed pod."""
-    return (
-        known.generation == demand.generation
-        and known.terminating == demand.terminating
-        and known.labels == demand.labels
-    )
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _nomination(outcome: Outcome | None) -> str | None:
+    """Return the node that the pod waits for now, "" for none, None if that stays as it is."""
+    if outcome is None or (outcome.eviction is None and outcome.keeps):
+        return None
+    return "" if outcome.eviction is None else outcome.eviction.node
 
 
 def _cut(message: str) -> str:

@@ -6,7 +6,7 @@ Source: pkg/scheduler/backend/queue (v1.37).
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from moorage.aio.backoff import Backoff
@@ -18,9 +18,6 @@ BACKOFF: Final = Backoff(first=1.0, most=10.0)
 
 #: After so long a pod is looked at again without anything having changed. Source: DefaultPodMaxInUnschedulablePodsDuration.
 FLUSH_SECONDS: Final = 300.0
-
-#: The wildcard among plugins: whatever changes may help.
-ANYTHING: Final = "*"
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +37,6 @@ class Waiting:
     until: float = 0.0
     state: str = ""
     failed: bool = False
-    told: tuple[str, str] = field(default=("", ""))
 
     def rank(self) -> tuple[int, float, int]:
         """Return the order among pods whose turn it is."""
@@ -55,10 +51,15 @@ class PodQueue:
         self._active: list[tuple[tuple[int, float, int], int, Waiting]] = []
         self._resting: list[tuple[float, int, Waiting]] = []
         self._pending: dict[str, Waiting] = {}
+        self._by_plugin: dict[str, dict[str, Waiting]] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return len(self._pods)
+
+    def is_idle(self) -> bool:
+        """Tell whether no pod is ready to be placed; pods may rest or wait for a change."""
+        return not any(entry.state == "active" for _, _, entry in self._active)
 
     def get(self, uid: str) -> Waiting | None:
         """Return the entry of a pod, None if it does not wait."""
@@ -82,7 +83,7 @@ class PodQueue:
         entry = self._pods.pop(uid, None)
         if entry is not None:
             entry.state = "gone"
-            self._pending.pop(uid, None)
+            self._forget_pending(entry)
         return entry
 
     def pop(self, now: float) -> Waiting | None:
@@ -108,27 +109,27 @@ class PodQueue:
         entry.until = now + BACKOFF.delay(entry.attempts)
         entry.state = "pending"
         self._pending[entry.demand.uid] = entry
+        for plugin in entry.plugins:
+            self._by_plugin.setdefault(plugin, {})[entry.demand.uid] = entry
 
     def retry(self, entry: Waiting, now: float) -> None:
         """Have a pod tried again after its back-off, because something failed that says nothing about it."""
-        if entry.state == "gone":
-            return
         self._pods[entry.demand.uid] = entry
-        self._pending.pop(entry.demand.uid, None)
+        self._forget_pending(entry)
         entry.failed, entry.refused_at = True, now
         entry.until = now + BACKOFF.delay(max(1, entry.attempts))
         self._rest(entry)
 
-    def wake(self, helps: Callable[[Waiting], bool], now: float) -> bool:
-        """Have those waiting pods tried again that `helps` names; tell whether there were any."""
-        chosen = [entry for entry in self._pending.values() if helps(entry)]
-        for entry in chosen:
+    def wake(self, plugins: Iterable[str], helps: Callable[[Waiting], bool], now: float) -> bool:
+        """Have those tried again that one of `plugins` refused and that `helps` names; tell whether there were any."""
+        chosen: dict[str, Waiting] = {}
+        for plugin in plugins:
+            for uid, entry in self._by_plugin.get(plugin, {}).items():
+                if uid not in chosen and helps(entry):
+                    chosen[uid] = entry
+        for entry in chosen.values():
             self._release(entry, now)
         return bool(chosen)
-
-    def pending(self) -> bool:
-        """Tell whether any pod waits for a change."""
-        return bool(self._pending)
 
     def activate(self, entry: Waiting, now: float) -> None:
         """Have a pod tried again, because it has changed itself."""
@@ -158,11 +159,21 @@ class PodQueue:
         return flush if rests is None else min(rests, flush)
 
     def _release(self, entry: Waiting, now: float) -> None:
-        self._pending.pop(entry.demand.uid, None)
+        self._forget_pending(entry)
         if entry.until > now:
             self._rest(entry)
         else:
             self._activate(entry)
+
+    def _forget_pending(self, entry: Waiting) -> None:
+        uid = entry.demand.uid
+        if self._pending.pop(uid, None) is None:
+            return
+        for plugin in entry.plugins:
+            waiting = self._by_plugin[plugin]
+            del waiting[uid]
+            if not waiting:
+                del self._by_plugin[plugin]
 
     def _activate(self, entry: Waiting) -> None:
         entry.state = "active"

@@ -98,6 +98,7 @@ class Snapshot:
         self._by_namespace: dict[str, dict[str, tuple[Demand, Place]]] = {}
         self._claims: dict[tuple[str, str], dict[str, Demand]] = {}
         self._spaces: dict[str, Mapping[str, str]] = {}
+        self._priorities: dict[int, int] = {}
         self._order: list[Place] | None = []
         self.tallies = Tallies(self._spaces)
 
@@ -149,6 +150,11 @@ class Snapshot:
         """The labels of the namespaces."""
         return self._spaces
 
+    @property
+    def least_priority(self) -> int:
+        """The lowest priority among the placed pods; the highest possible number if there are none."""
+        return min(self._priorities, default=2**31 - 1)
+
     def pod(self, uid: str) -> Demand | None:
         """Return a placed pod, None if it is not placed."""
         found = self._pods.get(uid)
@@ -170,6 +176,7 @@ class Snapshot:
         self._by_namespace.setdefault(pod.namespace, {})[pod.uid] = entry
         place.pods[pod.uid] = pod
         place.change(pod, 1)
+        self._priorities[pod.priority] = self._priorities.get(pod.priority, 0) + 1
         for claim, _ in pod.claims:
             self._claims.setdefault((pod.namespace, claim), {})[pod.uid] = pod
         self.tallies.add(pod, node)
@@ -187,6 +194,9 @@ class Snapshot:
             del self._by_namespace[pod.namespace]
         del place.pods[uid]
         place.change(pod, -1)
+        self._priorities[pod.priority] -= 1
+        if not self._priorities[pod.priority]:
+            del self._priorities[pod.priority]
         for claim, _ in pod.claims:
             users = self._claims.get((pod.namespace, claim))
             if users is not None:
@@ -217,6 +227,11 @@ class Snapshot:
         place = self.places.get(node)
         if place is not None and place.nominated.pop(uid, None) is not None:
             self.version += 1
+
+    def less_important_guests(self, pod: Demand, node: str) -> list[Demand]:
+        """Return the pods of lower priority that wait for room on a node."""
+        place = self.places.get(node)
+        return [] if place is None else [each for each in place.nominated.values() if each.priority < pod.priority]
 
     def _placed(self, query: Query) -> Iterator[tuple[Demand, str]]:
         """Yield the pods that a query may take, with their nodes."""
