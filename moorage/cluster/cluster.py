@@ -53,7 +53,7 @@ class Cluster:
         await control.open(port)
         self.tasks.start("bootstrap-policy", self._grant(control))
         say(f"API listens on https://{config.host}:{port}")
-        await control.start(self._nodes.drivers, lambda: pki.authority.read_text())
+        await control.start(self._nodes.drivers, pki.authority.read_text)
         say("Controllers and scheduler work")
         await preparing
         await self._nodes.start()

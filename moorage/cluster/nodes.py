@@ -1,7 +1,7 @@
 """The nodes of a cluster: real ones over the native runtime, simulated ones, and the volumes that they serve."""
 
 import logging
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from moorage.cluster.config import CLUSTER_DOMAIN, ClusterConfig
 from moorage.cluster.control_plane import ControlPlane
@@ -14,8 +14,12 @@ from moorage.node.node_status import LEASE_SECONDS
 from moorage.node.runtimes.native.host import NativeHost
 from moorage.node.runtimes.native.native import NativeRuntime
 from moorage.node.runtimes.runtime import RuntimeFailure
-from moorage.volumes.driver import Driver
 from moorage.volumes.local import LocalDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from moorage.volumes.driver import Driver
 
 log = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ def run(config: ClusterConfig, report: Report) -> int:
     except AlreadyRunning as error:
         report({"failed": f"{error}.", "hint": "See it with: moorage status"})
     except StartFailed as error:
-        log.error("start_failed error=%s", error)
+        log.error("start_failed error=%s", error)  # noqa: TRY400 the message says all
         report({"failed": str(error), "hint": error.hint})
     except Exception as error:
         log.exception("start_failed")

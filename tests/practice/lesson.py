@@ -135,7 +135,18 @@ class Lesson:
 def may_run(program: str, user: int) -> bool:
     """Tell whether somebody else may run a program."""
     # Through a shell: setpriv itself still has root's rights when it looks for what it runs.
-    command = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "sh", "-c", '"$0" -c ""', program]
+    command = [
+        "setpriv",
+        "--reuid",
+        str(user),
+        "--regid",
+        str(user),
+        "--clear-groups",
+        "sh",
+        "-c",
+        '"$0" -c ""',
+        program,
+    ]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
