@@ -1,6 +1,5 @@
 """`moorage down`: stop a cluster; its data stays unless told otherwise."""
 
-import shutil
 import time
 from pathlib import Path
 
@@ -58,10 +57,11 @@ def _sweep(directory: Path) -> None:
 
 def _delete(name: str, directory: Path) -> None:
     from moorage.client.kubeconfig import remove_context
+    from moorage.node.images import trees
 
     volumes = directory / "volumes"
     for volume in sorted(volumes.glob("[!.]*")):
         click.echo(f"Deleting volume {volume.name}")
-    shutil.rmtree(directory)
+    trees.remove(directory)
     remove_context(kubeconfig_path(), ClusterConfig(name, directory).context)
     click.echo(f'Deleted the data of cluster "{name}".')
