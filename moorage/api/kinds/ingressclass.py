@@ -38,7 +38,10 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     causes = [too_long("spec.controller", CONTROLLER_MOST)] if len(controller) > CONTROLLER_MOST else []
     causes += validate_prefixed_path("spec.controller", controller)
     parameters = spec.get("parameters")
-    return causes + (_validate_parameters("spec.parameters", parameters) if parameters is not None else [])
+    causes += _validate_parameters("spec.parameters", parameters) if parameters is not None else []
+    # What a declarative rule requires is said after everything else.
+    late = {"spec.parameters.kind", "spec.parameters.name"}
+    return sorted(causes, key=lambda cause: cause.reason == "FieldValueRequired" and cause.field in late)
 
 
 def _validate_parameters(path: str, parameters: Mapping[str, Any]) -> list[Cause]:

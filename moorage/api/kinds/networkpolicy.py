@@ -47,7 +47,8 @@ def validate(obj: Object, request: Request) -> list[Cause]:
         return [*causes, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
     for index, name in enumerate(types):
         causes += in_list(f"spec.policyTypes[{index}]", name, _TYPES)
-    return causes
+    # What a declarative rule requires is said after everything else.
+    return sorted(causes, key=lambda cause: cause.reason == "FieldValueRequired" and cause.field.endswith(".cidr"))
 
 
 def _validate_port(path: str, rule: Part) -> list[Cause]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.devices.claims import check_admin_access, request_names, validate_claim
-from moorage.api.kinds.devices.parts import validate_driver, validate_pool, validate_request_names
+from moorage.api.kinds.devices.parts import validate_caseless_driver, validate_pool, validate_request_names
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
@@ -20,7 +20,6 @@ from moorage.objects.validation import (
     each_invalid,
     forbidden,
     invalid,
-    required,
     too_many,
 )
 
@@ -54,7 +53,7 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     allocation = status.get("allocation")
     causes = _validate_consumers(status, before, obj)
     if allocation is not None and before.get("allocation") is not None and allocation != before["allocation"]:
-        causes.append(invalid("status.allocation", None, "field is immutable"))
+        causes.append(invalid("status.allocation", None, "field cannot be modified once set"))
     elif allocation is not None:
         requests = ((obj.get("spec") or {}).get("devices") or {}).get("requests") or []
         causes += _validate_allocation("status.allocation", allocation, set(request_names(requests)))
@@ -68,11 +67,9 @@ def _validate_consumers(status: Part, before: Part, obj: Object) -> list[Cause]:
         causes.append(too_many(path, len(consumers), CONSUMERS_MOST))
     uids: Sequence[str] = [each.get("uid") or "" for each in consumers]
     for index, consumer in enumerate(consumers):
-        place = f"{path}[{index}]"
-        if status.get("allocation") is not None:
-            causes += [required(f"{place}.{field}") for field in ("resource", "name", "uid") if not consumer.get(field)]
         if uids[index] in uids[:index]:
-            causes.append(duplicate(place, consumer))
+            shown = {field: consumer.get(field) or "" for field in ("apiGroup", "resource", "name", "uid")}
+            causes.append(duplicate(f"{path}[{index}]", {field: text for field, text in shown.items() if text}))
     if consumers and status.get("allocation") is None:
         causes.append(forbidden(path, "may not be specified when `allocated` is not set"))
     known = {each.get("uid") for each in before.get("reservedFor") or ()}
@@ -92,7 +89,7 @@ def _validate_allocation(path: str, allocation: Part, names: set[str]) -> list[C
         spot, device = f"{place}[{index}]", result.get("device") or ""
         found = validate_request_names(spot, [result.get("request") or ""], names)
         causes += [cause._replace(field=f"{spot}.request") for cause in found]
-        causes += validate_driver(f"{spot}.driver", result.get("driver") or "")
+        causes += validate_caseless_driver(f"{spot}.driver", result.get("driver") or "")
         causes += validate_pool(f"{spot}.pool", result.get("pool") or "")
         causes += each_invalid(f"{spot}.device", device, dns1123_label_problems(device))
     return causes

@@ -28,6 +28,7 @@ from moorage.objects.validation import (
 Part = Mapping[str, Any]
 
 DEVICES_MOST, VALUE_MOST = 128, 64
+COUNTER_SETS_MOST, CONSUMED_SETS_MOST, BINDING_CONDITIONS_MOST = 8, 2, 4
 
 _PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
 _ONE_PLACE = f"exactly one of {', '.join(f'`{field}`' for field in _PLACES)} is required"
@@ -47,7 +48,32 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     causes = validate_driver("spec.driver", spec.get("driver") or "")
     causes += _validate_pool("spec.pool", spec.get("pool") or {})
     causes += _validate_place("spec", spec)
+    counters = spec.get("sharedCounters") or ()
+    if counters and spec.get("devices"):
+        text = "only one of `sharedCounters` or `devices` is allowed"
+        causes.append(invalid("spec", "{`devices`, `sharedCounters`}", text))
+    causes += _validate_counters("spec.sharedCounters", counters, "name", COUNTER_SETS_MOST)
     return causes + _validate_devices("spec.devices", spec.get("devices") or ())
+
+
+def _validate_counters(path: str, sets: Sequence[Part], field: str, most: int) -> list[Cause]:
+    """Return every broken rule of sets of counters; `field` is what names a set."""
+    if len(sets) > most:
+        return [too_many(path, len(sets), most)]
+    causes: list[Cause] = []
+    names: set[str] = set()
+    for index, each in enumerate(sets):
+        place, name = f"{path}[{index}]", each.get(field) or ""
+        found = each_invalid(f"{place}.{field}", name, dns1123_label_problems(name))
+        causes += found if name else [required(f"{place}.{field}")]
+        if not each.get("counters"):
+            causes.append(required(f"{place}.counters"))
+        for key in each.get("counters") or ():
+            causes += each_invalid(f"{place}.counters", key, dns1123_label_problems(key))
+        if name in names:
+            causes.append(duplicate(place, name))
+        names.add(name)
+    return causes
 
 
 def _validate_pool(path: str, pool: Part) -> list[Cause]:
@@ -95,9 +121,36 @@ def _validate_devices(path: str, devices: Sequence[Part]) -> list[Cause]:
         for key in device.get("capacity") or ():
             causes += validate_name(f"{place}.capacity", key)
         causes += _validate_taints(f"{place}.taints", device.get("taints") or ())
+        consumed = device.get("consumesCounters") or ()
+        causes += _validate_counters(f"{place}.consumesCounters", consumed, "counterSet", CONSUMED_SETS_MOST)
+        causes += _validate_binding(place, device)
         if name in names:
             causes.append(duplicate(place, name))
         names.add(name)
+    return causes
+
+
+def _validate_binding(path: str, device: Part) -> list[Cause]:
+    """Return every broken rule of the conditions under which a device is bound, or is not."""
+    causes: list[Cause] = []
+    lists = {field: device.get(field) or [] for field in ("bindingConditions", "bindingFailureConditions")}
+    for field, names in lists.items():
+        if len(names) > BINDING_CONDITIONS_MOST:
+            causes.append(too_many(f"{path}.{field}", len(names), BINDING_CONDITIONS_MOST))
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                causes.append(duplicate(f"{path}.{field}[{index}]", name))
+    binding, failure = lists.values()
+    text = "bindingFailureConditions must not overlap with bindingConditions"
+    for index, name in enumerate(failure):
+        if name in binding:
+            causes.append(invalid(f"{path}.bindingFailureConditions[{index}]", name, text))
+    if failure and not binding:
+        text = "bindingConditions are required to use bindingFailureConditions"
+        causes.append(invalid(f"{path}.bindingConditions", binding, text))
+    if binding and not failure:
+        text = "bindingFailureConditions are required to use bindingConditions"
+        causes.append(invalid(f"{path}.bindingFailureConditions", failure, text))
     return causes
 
 

@@ -26,15 +26,16 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     spec = obj.get("spec") or {}
     causes = validate_binding(spec)
     path, actions = "spec.validationActions", spec.get("validationActions") or []
-    if not actions:
-        return [*causes, required(path)]
     for index, action in enumerate(actions):
         causes += in_list(f"{path}[{index}]", action, _ACTIONS)
         if action in actions[:index]:
             causes.append(duplicate(f"{path}[{index}]", action))
     if {"Deny", "Warn"} <= set(actions):
         causes.append(invalid(path, actions, _TWICE))
-    return causes
+    # What a declarative rule requires is said after everything else.
+    if not spec.get("policyName"):
+        causes = [*(cause for cause in causes if cause.field != "spec.policyName"), required("spec.policyName")]
+    return causes if actions else [*causes, required(path)]
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

@@ -17,6 +17,7 @@ from moorage.objects.validation import (
     invalid,
     label_value_problems,
     not_supported,
+    one_of,
     qualified_name_problems,
     required,
     too_long,
@@ -58,6 +59,17 @@ def validate_driver(path: str, name: str) -> list[Cause]:
     return causes + each_invalid(path, name, dns1123_subdomain_problems(name))
 
 
+def validate_caseless_driver(path: str, name: str) -> list[Cause]:
+    """Return the causes of a driver's name where capital letters are allowed."""
+    if not name:
+        return [required(path)]
+    return (
+        [too_long(path, DRIVER_MOST, "characters")]
+        if len(name) > DRIVER_MOST
+        else validate_caseless_subdomain(path, name)
+    )
+
+
 def validate_configs(path: str, configs: Sequence[Part], names: Collection[str] | None) -> list[Cause]:
     """Return every broken rule of configurations; `names` are the requests that they may be for, None in a class."""
     if len(configs) > CONFIGS_MOST:
@@ -74,14 +86,8 @@ def validate_configs(path: str, configs: Sequence[Part], names: Collection[str] 
 def _validate_opaque(path: str, opaque: Part | None) -> list[Cause]:
     if opaque is None:
         return [required(path)]
-    driver, parameters = opaque.get("driver") or "", opaque.get("parameters")
-    causes: list[Cause] = []
-    if not driver:
-        causes.append(required(f"{path}.driver"))
-    elif len(driver) > DRIVER_MOST:
-        causes.append(too_long(f"{path}.driver", DRIVER_MOST, "characters"))
-    else:
-        causes += validate_caseless_subdomain(f"{path}.driver", driver)
+    parameters = opaque.get("parameters")
+    causes = validate_caseless_driver(f"{path}.driver", opaque.get("driver") or "")
     if parameters is None:
         causes.append(required(f"{path}.parameters"))
     elif not isinstance(parameters, dict):
@@ -146,15 +152,10 @@ def validate_pool(path: str, name: str) -> list[Cause]:
 def validate_taint(path: str, taint: Part) -> list[Cause]:
     """Return every broken rule of a device's taint."""
     effect, key = taint.get("effect") or "", taint.get("key") or ""
-    causes: list[Cause] = []
-    if not effect:
-        causes.append(required(f"{path}.effect"))
-    elif effect not in _EFFECTS:
-        causes.append(not_supported(f"{path}.effect", effect, _EFFECTS))
-    causes += each_invalid(f"{path}.key", key, qualified_name_problems(key))
+    causes = each_invalid(f"{path}.key", key, qualified_name_problems(key))
     if value := taint.get("value"):
         causes += each_invalid(f"{path}.value", value, label_value_problems(value))
-    return causes
+    return causes + one_of(f"{path}.effect", effect, _EFFECTS)
 
 
 def validate_tolerations(path: str, tolerations: Sequence[Part]) -> list[Cause]:
