@@ -2,6 +2,7 @@
 
     default(draft)                          set defaults that depend on other fields; tables were applied before
     prepare_create(draft, request, lookup)  strategy: clear what clients may not set, set what the server sets (status, …)
+    complete_create(draft)                  what is filled in only after the new object was found right
     prepare_update(draft, old, request, lookup)      keep what this endpoint may not change (status); the caller
                                             has restored the status and counts the generation
     prepare_status(draft, old, request, lookup)      the same for the status subresource; the caller has already taken

@@ -19,6 +19,7 @@ from moorage.objects.go_values import go_text
 from moorage.objects.json_patch import json_patch
 from moorage.objects.merge_patch import merge_patch
 from moorage.objects.metadata import Object
+from moorage.objects.restoring import restore_fault
 from moorage.objects.schema import Type
 from moorage.objects.strategic_merge import strategic_merge
 
@@ -36,22 +37,20 @@ async def patch(tools: Tools, request: Request, body: Any, content_type: str) ->
     make = patched_as(None if resource.custom else kind.type, body, content_type)
     if tools.storage.find(resource, request.namespace, request.name) is None:
         raise not_found(resource.plural, resource.group, request.name)
-    return await apply_change(
-        tools, request, Change(lambda old: _patched(kind, request, make(old), body), patched=True), dry_run=dry_run
-    )
+
+    def patched(old: Object) -> Draft:
+        try:
+            return decoded(kind, request, make(old))
+        except Unreadable as error:
+            why = restore_fault(kind.type, make(old)) if content_type == STRATEGIC and kind.type is not None else ""
+            raise patch_fault(body, why or error.why) from error
+
+    return await apply_change(tools, request, Change(patched, patched=True), dry_run=dry_run)
 
 
-def _patched(kind: Kind, request: Request, draft: Draft, body: Any) -> Draft:
-    """Return the patched object as its type holds it. Raises Invalid: the fault is the patch's."""
-    try:
-        return decoded(kind, request, draft)
-    except Unreadable as error:
-        raise patch_fault(body, error) from error
-
-
-def patch_fault(body: Any, error: Unreadable) -> Invalid:
-    """Return the error for a patch that makes of an object what is none."""
-    text = f'Invalid value: "{go_text(body)}": {error.why}'
+def patch_fault(body: Any, why: str) -> Invalid:
+    """Return the error for a patch that makes of an object what is none: the fault is the patch's."""
+    text = f'Invalid value: "{go_text(body)}": {why}'
     return invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")])
 
 

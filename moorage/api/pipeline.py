@@ -4,7 +4,6 @@ The order is upstream's: decode → default → admit (mutate) → prepare → v
 Source: apiserver/pkg/endpoints/handlers/{create,update}.go and registry/rest (v1.37).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -16,7 +15,6 @@ from moorage.api.list_options import check_write_options
 from moorage.api.request import Draft, Request
 from moorage.api.resources import Resources
 from moorage.api.storage import Storage
-from moorage.objects.decoding import decode_object
 from moorage.objects.defaults import apply_defaults
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import Cause, invalid, not_found
@@ -120,11 +118,15 @@ def decoded(kind: Kind, request: Request, draft: Draft, raw: bytes | None = None
     raw: the JSON text that `draft` was parsed from, if it was: the request's own, not what a patch made.
     """
     resource = kind.resource
+    given = draft.get("metadata")
+    forgets = type(given) is dict and given.get("managedFields") == []
     draft = read_body(Expected(resource.api_version, resource.kind, kind.type, resource.custom), request, draft, raw)
     draft["apiVersion"], draft["kind"] = resource.api_version, resource.kind
     apply_defaults(resource.api_version, resource.kind, draft)
     kind.call("default", draft)
-    draft.setdefault("metadata", {})
+    metadata = draft.setdefault("metadata", {})
+    if forgets:  # reading leaves empty lists out, but this one means: forget who owns what
+        metadata["managedFields"] = []
     return draft
 
 

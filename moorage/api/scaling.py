@@ -45,7 +45,7 @@ async def patch_scale(tools: Tools, request: Request, body: Any, content_type: s
         try:
             return read_body(expected, request, make(scale), None)
         except Unreadable as error:
-            raise patch_fault(body, error) from error
+            raise patch_fault(body, error.why) from error
 
     return await _write(tools, request, patched, dry_run=dry_run)
 

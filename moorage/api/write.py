@@ -109,6 +109,7 @@ async def prepared(
     for text in kind.call("warnings", draft, None) or ():
         request.warn(text)
     await tools.admission.validate(draft, None, request, tools.lookup)
+    kind.call("complete_create", draft)
     if managed:
         metadata["managedFields"] = managed
     return draft
@@ -231,12 +232,14 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
     if change.managed is None:
         _check_name(draft.get("metadata") or {}, request)
     _check_identity(kind, request, change, draft, item)
+    requested = draft["metadata"].get("managedFields")
     metadata = draft["metadata"] = _kept_metadata(draft["metadata"], old["metadata"])
-    requested = metadata.pop("managedFields", None)
+    metadata.pop("managedFields", None)
     if change.managed is not None:
         managed = change.managed(old)
     else:
-        live = {**old, "metadata": {**old["metadata"], "managedFields": requested_managed_fields(old, requested)}}
+        entries = requested_managed_fields(old, None if request.subresource else requested)
+        live = {**old, "metadata": {**old["metadata"], "managedFields": entries}}
         managed = track_update(live, draft, tracking_of(kind, request))
     if request.subresource in STATUS_SUBRESOURCES:
         _keep_hidden(metadata, old["metadata"], hidden_for(tracking_of(kind, request)))

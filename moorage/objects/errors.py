@@ -194,8 +194,8 @@ def forbidden(resource: str, group: str, name: str, why: str) -> Forbidden:
 
 
 def invalid(kind: str, group: str, name: str, causes: Iterable[Cause]) -> Invalid:
-    """Return the error for an object that breaks rules; messages are joined as upstream joins them."""
-    causes = tuple(causes)
+    """Return the error for an object that breaks rules; messages are joined as upstream joins them, each said once."""
+    causes = tuple(dict.fromkeys(causes))
     texts = list(dict.fromkeys(str(cause) for cause in causes))
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(name, group, kind, causes=[cause._asdict() for cause in causes])

@@ -18,8 +18,6 @@ from moorage.objects.validation import (
     forbidden,
     invalid,
     label_value_problems,
-    name_prefix_of,
-    path_prefix_problems,
     path_segment_problems,
     qualified_name_problems,
     required,
@@ -83,12 +81,12 @@ def validate_object_meta(
     name_rule: Check | None = None,
     path: str = "metadata",
 ) -> list[Cause]:
-    """Return every broken rule of the metadata; the name's form is `name_rule`, or the kind's own."""
+    """Return every broken rule of the metadata; the name's form is `name_rule`, or the kind's own.
+
+    A generateName is not judged: what was made of it is.
+    """
     causes: list[Cause] = []
     rule = name_rule or name_rule_for(kind, group)
-    if prefix := metadata.get("generateName"):
-        prefix_rule = path_prefix_problems if rule is path_segment_problems else rule
-        causes += each_invalid(f"{path}.generateName", prefix, prefix_rule(name_prefix_of(prefix)))
     if not (name := metadata.get("name")):
         causes.append(required(f"{path}.name", "name or generateName is required"))
     elif problems := rule(name):

@@ -343,12 +343,6 @@ def path_segment_problems(text: str) -> Problems:
 
 
 @lru_cache(_REMEMBERED)
-def path_prefix_problems(text: str) -> Problems:
-    """Check the beginning of a name that only has to fit in a URL path."""
-    return tuple(f"may not contain '{char}'" for char in "/%" if char in text)
-
-
-@lru_cache(_REMEMBERED)
 def percent_problems(text: str) -> Problems:
     """Check a percentage as text: `25%`."""
     return _NOTHING if _percent(text) else (_PERCENT_TEXT,)
@@ -377,11 +371,6 @@ def port_number_problems(number: int) -> Problems:
 def id_problems(number: int) -> Problems:
     """Check a numeric user or group id."""
     return _NOTHING if 0 <= number <= 2147483647 else ("must be between 0 and 2147483647, inclusive",)
-
-
-def name_prefix_of(text: str) -> str:
-    """Return a generateName so that it can be checked like a name: a trailing dash becomes a letter."""
-    return text[:-1] + "a" if text.endswith("-") else text
 
 
 def validate_qualified_name(path: str, text: str) -> list[Cause]:

@@ -5,7 +5,7 @@ Source: apiserver/pkg/endpoints/handlers/{create,update,patch,delete,rest}.go, n
 apimachinery/pkg/runtime/serializer (v1.37).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -26,6 +26,8 @@ PATCHES: Final = (
 )
 _JSON_PATCH, _MERGE_PATCH, _, _APPLY = PATCHES
 _INTO_MAP: Final = "into Go value of type map[string]interface {}"
+
+_OPERATION_MEMBERS: Final = frozenset({"op", "path", "from", "value"})
 
 #: How much of a body a refusal shows.
 _SHOWN_BYTES: Final = 30
@@ -127,7 +129,7 @@ def read_patch(data: bytes, patch_type: str, *, strict: bool) -> tuple[Any, tupl
     except orjson.JSONDecodeError:
         raise BadRequest("invalid JSON patch") from None
     if patch_type == _JSON_PATCH:
-        return _checked_operations(value), ()
+        return _checked_operations(value), _unknown_members(value or ())
     _check_merge(value, patch_type)
     return _with_repeats(data, value)
 
@@ -150,6 +152,16 @@ def _checked_operations(value: Any) -> list[Any]:
         shown = json_faults.kind_of_value(wrong)
         raise BadRequest(f"error decoding patch: json: cannot unmarshal {shown} into Go value of type {what}")
     return value
+
+
+def _unknown_members(operations: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return a text about each member of an operation that no operation has."""
+    return tuple(
+        f'json patch unknown field "[{index}].{name}"'
+        for index, operation in enumerate(operations)
+        for name in operation
+        if name not in _OPERATION_MEMBERS
+    )
 
 
 def _check_merge(value: Any, patch_type: str) -> None:

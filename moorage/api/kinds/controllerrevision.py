@@ -3,6 +3,7 @@
 Source: pkg/apis/apps/validation (v1.37).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,12 @@ from moorage.objects.validation import invalid, not_negative, required
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a ControllerRevision."""
     del request
-    causes = [required("data", "data is mandatory")] if obj.get("data") is None else []
+    data = obj.get("data")
+    causes = []
+    if data is None:
+        causes.append(required("data", "data is mandatory"))
+    elif not isinstance(data, Mapping):
+        causes.append(required("data", "data must be a valid JSON object"))
     return causes + not_negative("revision", obj.get("revision"))
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from moorage.api.kind_rules import Lookup
-from moorage.api.kinds.pod_spec.warnings import spec_warnings
+from moorage.api.kinds.pod_spec.warnings import template_warnings
 from moorage.api.kinds.workload.cells import age_of, container_cells, selector_cell
 from moorage.api.kinds.workload.numbers import (
     number_of,
@@ -126,8 +126,7 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
-    del old
-    return spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
+    return template_warnings(obj, old)
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from moorage.api.kind_rules import Lookup
-from moorage.api.kinds.pod_spec.warnings import name_warnings, spec_warnings
+from moorage.api.kinds.pod_spec.warnings import name_warnings, template_warnings
 from moorage.api.kinds.workload.cells import age_of, container_cells, selector_cell
 from moorage.api.kinds.workload.numbers import (
     not_greater,
@@ -105,9 +105,7 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
     texts = name_warnings(name_of(obj)) if old is None else []
-    return texts + spec_warnings(
-        "spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
-    )
+    return texts + template_warnings(obj, old)
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

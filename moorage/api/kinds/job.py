@@ -48,8 +48,15 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     selector = spec.get("selector") or {}
     labels = selector.get("matchLabels") or {}
     spec["selector"] = {**selector, "matchLabels": {**labels, CONTROLLER_UID: labels.get(CONTROLLER_UID, uid)}}
-    if not own or own == given:
+    if own and own == given:
         draft["metadata"]["labels"] = dict(metadata["labels"])
+
+
+def complete_create(draft: Draft) -> None:
+    """Give a checked job without labels those of its template: upstream does so when it reads what it stored."""
+    labels = ((draft["spec"].get("template") or {}).get("metadata") or {}).get("labels")
+    if labels and not draft["metadata"].get("labels"):
+        draft["metadata"]["labels"] = dict(labels)
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from moorage.api.kind_rules import Lookup
-from moorage.api.kinds.pod_spec.warnings import spec_warnings
+from moorage.api.kinds.pod_spec.warnings import template_warnings
 from moorage.api.kinds.workload.cells import age_of, container_cells, selector_cell
 from moorage.api.kinds.workload.numbers import not_greater, validate_amounts
 from moorage.api.kinds.workload.templates import validate_same_selector, validate_selector, validate_template
@@ -66,8 +66,7 @@ def replica_status_causes(obj: Object) -> list[Cause]:
 
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
-    del old
-    return spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
+    return template_warnings(obj, old)
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

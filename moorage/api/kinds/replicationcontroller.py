@@ -8,7 +8,7 @@ from typing import Any
 
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.pod_spec.specification import validate_pod_template
-from moorage.api.kinds.pod_spec.warnings import spec_warnings
+from moorage.api.kinds.pod_spec.warnings import name_warnings, template_warnings
 from moorage.api.kinds.replicaset import replica_status_causes
 from moorage.api.kinds.workload.cells import age_of, container_cells
 from moorage.api.kinds.workload.numbers import validate_amounts
@@ -55,8 +55,8 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
-    del old
-    return spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
+    texts = name_warnings(name_of(obj)) if old is None else []
+    return texts + template_warnings(obj, old)
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

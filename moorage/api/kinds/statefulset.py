@@ -9,7 +9,7 @@ from typing import Any
 
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.pod_spec.claim_spec import validate_claim_spec
-from moorage.api.kinds.pod_spec.warnings import spec_warnings
+from moorage.api.kinds.pod_spec.warnings import template_warnings
 from moorage.api.kinds.workload.cells import age_of, container_cells
 from moorage.api.kinds.workload.numbers import (
     not_greater,
@@ -159,16 +159,11 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
 
 def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
-    del old
     spec = obj.get("spec") or {}
     if (spec.get("revisionHistoryLimit") or 0) < 0:
         text = "a negative value retains all historical revisions; a value >= 0 is recommended"
-        return [f"spec.revisionHistoryLimit: {text}", *_template_warnings(spec)]
-    return _template_warnings(spec)
-
-
-def _template_warnings(spec: Part) -> list[str]:
-    return spec_warnings("spec.template.spec", (spec.get("template") or {}).get("spec") or {})
+        return [f"spec.revisionHistoryLimit: {text}", *template_warnings(obj, old)]
+    return template_warnings(obj, old)
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

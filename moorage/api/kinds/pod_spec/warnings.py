@@ -6,6 +6,7 @@ Source: pkg/api/pod/warnings.go (v1.37).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moorage.objects.metadata import Object
 from moorage.objects.quantity import NANO, parse_quantity
 from moorage.objects.validation import dns1123_label_problems
 
@@ -53,6 +54,13 @@ def name_warnings(name: str) -> list[str]:
             f"a DNS label is recommended: [{' '.join(problems)}]"
         ]
     return []
+
+
+def template_warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return the warnings of a workload's pod template: when it is new, or its desired state changed."""
+    if old is not None and obj["metadata"].get("generation") == old["metadata"].get("generation"):
+        return []
+    return spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
 
 
 def spec_warnings(path: str, spec: Part) -> list[str]:
@@ -202,44 +210,56 @@ def _container_warnings(path: str, container: Part) -> list[str]:
 
 
 def _port_warnings(path: str, spec: Part) -> list[str]:
+    """Return what is odd about the ports of all containers together: those that run first come first."""
     texts: list[str] = []
-    ports: list[tuple[str, Part]] = []
+    known: dict[tuple[Any, Any], list[tuple[str, Part]]] = {}
     names: dict[str, str] = {}
-    for index, container in enumerate(spec.get("containers") or ()):
-        own: list[tuple[str, Part]] = []
-        for position, port in enumerate(container.get("ports") or ()):
-            place = f"{path}.containers[{index}].ports[{position}]"
-            texts += [
-                f"{place}: {how} port definition with {other}"
-                for other, before in own
-                if (how := _overlap(port, before))
-            ]
-            name = port.get("name")
-            if name and name in names and not names[name].startswith(f"{path}.containers[{index}]"):
-                first = names[name]
-                texts.append(
-                    f'{place}: duplicate port name "{name}" with {first}, services and probes that select ports by name '
-                    f"will use {first}"
-                )
-            elif name:
-                names.setdefault(name, place)
-            if port.get("hostIP") and not port.get("hostPort"):
-                shown = (
-                    f"{{Name:{name or ''} HostPort:0 ContainerPort:{port.get('containerPort') or 0} "
-                    f"Protocol:{port.get('protocol') or ''} HostIP:{port['hostIP']}}}"
-                )
-                texts.append(f"{place}: hostIP set without hostPort: {shown}")
-            own.append((place, port))
-        ports += own
+    for field in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            for position, port in enumerate(container.get("ports") or ()):
+                place = f"{path}.{field}[{index}].ports[{position}]"
+                texts += _host_ip_warnings(place, port)
+                others = known.setdefault((port.get("containerPort"), port.get("protocol")), [])
+                texts += [
+                    f"{place}: {how} port definition with {other}"
+                    for other, before in others
+                    if (how := _overlap(port, before))
+                ]
+                others.append((place, port))
+                if field == "containers":
+                    texts += _port_name_warnings(place, port.get("name"), names)
     return texts
 
 
+def _port_name_warnings(place: str, name: str | None, names: dict[str, str]) -> list[str]:
+    """Return the warning of a port whose name another container's port has; `names` says which ports were seen."""
+    if not name:
+        return []
+    first = names.setdefault(name, place)
+    if first.rpartition(".ports[")[0] == place.rpartition(".ports[")[0]:
+        return []
+    return [
+        f'{place}: duplicate port name "{name}" with {first}, services and probes that select ports by name '
+        f"will use {first}"
+    ]
+
+
+def _host_ip_warnings(place: str, port: Part) -> list[str]:
+    if not port.get("hostIP") or port.get("hostPort"):
+        return []
+    shown = (
+        f"{{Name:{port.get('name') or ''} HostPort:0 ContainerPort:{port.get('containerPort') or 0} "
+        f"Protocol:{port.get('protocol') or ''} HostIP:{port['hostIP']}}}"
+    )
+    return [f"{place}: hostIP set without hostPort: {shown}"]
+
+
 def _overlap(port: Part, before: Part) -> str:
-    if port.get("containerPort") != before.get("containerPort") or port.get("protocol") != before.get("protocol"):
-        return ""
-    same_host = (port.get("hostPort") or 0) == (before.get("hostPort") or 0)
-    if same_host and (port.get("hostIP") or "") == (before.get("hostIP") or ""):
+    """Tell how two definitions of one container port get into each other's way, "" if they do not."""
+    host, other = port.get("hostPort") or 0, before.get("hostPort") or 0
+    ip, other_ip = port.get("hostIP") or "", before.get("hostIP") or ""
+    if host == other and ip == other_ip:
         return "duplicate"
-    if not port.get("hostPort") or not before.get("hostPort"):
+    if not host or not other:
         return "overlapping"
-    return ""
+    return "dangerously ambiguous" if host == other and bool(ip) != bool(other_ip) else ""
