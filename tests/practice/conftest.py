@@ -1,6 +1,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,9 +28,6 @@ def _lesson(directory: Path, user: int) -> Iterator[Lesson]:
         ).returncode:
             pytest.skip("this machine refuses user namespaces")
         os.chown(directory, user, user)
-        for parent in directory.parents:
-            if parent.stat().st_mode & 0o005 != 0o005 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o055)
     lesson = Lesson(directory, kubectl, user=user)
     archive = docker_archive(
         directory / "app.tar",
@@ -45,7 +43,9 @@ def _lesson(directory: Path, user: int) -> Iterator[Lesson]:
 
 
 @pytest.fixture(params=[0, UNPRIVILEGED], ids=["as root", "without privileges"])
-def lesson(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lesson]:
+def lesson(request: pytest.FixtureRequest) -> Iterator[Lesson]:
     if request.param == 0 and os.geteuid() != 0:
         pytest.skip("not root")
-    yield from _lesson(tmp_path, request.param)
+    # Not below pytest's own directory, which nobody else may enter.
+    with tempfile.TemporaryDirectory(prefix="moorage-practice-") as directory:
+        yield from _lesson(Path(directory), request.param)

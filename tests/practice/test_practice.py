@@ -227,7 +227,7 @@ def typed(lesson: Lesson, command: list[str], text: str) -> str:
             except OSError:
                 break
             screen += chunk
-            if not sent and screen.rstrip().endswith((b"#", b"$")):
+            if not sent and (b"# " in screen or b"$ " in screen):
                 os.write(master, text.encode())
                 sent = True
         elif process.poll() is not None:
