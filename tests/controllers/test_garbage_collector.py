@@ -52,13 +52,20 @@ def collect(world: World, start: int = 0) -> int:
     for rounds in range(500):
         news = [entry for entry in world.log if entry[0] > seen]
         seen = world.revision
-        for _, _, resource, obj in news:
-            queue += [ref._replace(uid="") for ref in CONTROLLER.wakes[resource](world, obj)]
+        for revision, _, resource, obj in news:
+            for each in (obj, *_before(world, revision, obj)):
+                queue += [ref._replace(uid="") for ref in CONTROLLER.wakes[resource](world, each)]
         queue = list(dict.fromkeys(queue))
         if not queue:
             return rounds
         world.run(CONTROLLER, queue.pop(0))
     raise AssertionError("the collector does not come to rest")
+
+
+def _before(world: World, revision: int, obj: Any) -> list[Any]:
+    """Return what the object was before a change, which the loop shows to rules too."""
+    uid = obj["metadata"]["uid"]
+    return [old for at, _, _, old in world.log if at < revision and old["metadata"]["uid"] == uid][-1:]
 
 
 def names(world: World) -> list[str]:
