@@ -210,7 +210,7 @@ def _claims(pod: Object, spec: Mapping[str, Any]) -> tuple[tuple[str, bool], ...
         claim = volume.get("persistentVolumeClaim")
         if claim:
             found.append((claim["claimName"], False))
-        elif volume.get("ephemeral"):
+        elif volume.get("ephemeral") is not None:
             found.append((f"{name_of(pod)}-{volume['name']}", True))
     return tuple(found)
 

@@ -42,7 +42,7 @@ def node_helps(place: Place) -> Helps:
     """Return whom a node that came or changed may help."""
 
     def helps(entry: Waiting) -> bool:
-        if spread.PLUGIN in entry.plugins:
+        if spread.PLUGIN in entry.plugins or NO_NODES_PLUGIN in entry.plugins:
             return True
         failure = first_failure(place, tuple(checks_for(entry.demand)))
         return failure is None or not failure.final

@@ -21,6 +21,7 @@ from moorage.reconciler.informer import Informers, field_of
 from moorage.scheduler import conditions
 from moorage.scheduler.binding import Binder, BindingFailed
 from moorage.scheduler.decide import Choice, Refusal, Turn, decide
+from moorage.scheduler.demand import demand_of
 from moorage.scheduler.observing import RESOURCES, Observer
 from moorage.scheduler.preemption import Eviction, Outcome, preempt
 from moorage.scheduler.queue import PodQueue, Waiting
@@ -34,6 +35,10 @@ COMPONENT: Final = "default-scheduler"
 
 #: How much of a text goes into an Event. Source: truncateMessage.
 NOTE_MOST: Final = 1024
+
+#: How long victims have to go before the pod that they make room for is looked at again, unless one goes earlier.
+#: Users can read until then who is evicted; afterwards the pod says that it waits for that.
+SETTLE_SECONDS: Final = 0.2
 
 #: What may go wrong with any request.
 _REFUSALS: Final = (StatusError, ConnectionError, TimeoutError)
@@ -154,8 +159,8 @@ class Scheduler:
         if item is None or item.uid != pod.uid:
             return
         log.info("binding_failed pod=%s why=%s", pod.key, why)
-        entry.item = item
-        self.queue.retry(entry, _now())
+        entry.item, entry.demand = item, demand_of(item.object)
+        self.queue.readmit(entry, _now())
         self._observer.changed.fire()
         await self._tell(entry, "SchedulerError", why, None)
 
@@ -200,6 +205,7 @@ class Scheduler:
             except _REFUSALS as error:
                 log.warning("eviction_failed pod=%s for=%s error=%s", victim.key, pod.key, error)
                 continue
+        await asyncio.sleep(SETTLE_SECONDS)
         self.queue.activate(entry, _now())
         self._observer.changed.fire()
 

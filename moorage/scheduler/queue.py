@@ -114,11 +114,19 @@ class PodQueue:
 
     def retry(self, entry: Waiting, now: float) -> None:
         """Have a pod tried again after its back-off, because something failed that says nothing about it."""
-        self._pods[entry.demand.uid] = entry
+        if entry.state == "gone":
+            return
         self._forget_pending(entry)
         entry.failed, entry.refused_at = True, now
         entry.until = now + BACKOFF.delay(max(1, entry.attempts))
         self._rest(entry)
+
+    def readmit(self, entry: Waiting, now: float) -> None:
+        """Take a pod back that had a node already and lost it again."""
+        if entry.demand.uid not in self._pods:
+            entry.state = "flight"
+            self._pods[entry.demand.uid] = entry
+            self.retry(entry, now)
 
     def wake(self, plugins: Iterable[str], helps: Callable[[Waiting], bool], now: float) -> bool:
         """Have those tried again that one of `plugins` refused and that `helps` names; tell whether there were any."""
