@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from moorage.controllers.rule import Controller
-from moorage.objects.kinds import Resource
+from moorage.objects.kinds import Resource, resource_of_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         return sorted({row.id for row in settings.resources() if garbage_collector.is_collectable(row)})
 
     def resource_of(api_version: str, kind: str) -> Resource | None:
-        return next((row for row in settings.resources() if (row.api_version, row.kind) == (api_version, kind)), None)
+        # Asked for every change of every object with owners: the table of built-in kinds answers without a search.
+        return resource_of_kind(api_version, kind) or next(
+            (row for row in settings.resources() if (row.api_version, row.kind) == (api_version, kind)), None
+        )
 
     collector = garbage_collector.Collector(resource_of, collectable)
     return (
