@@ -78,7 +78,8 @@ def validate(obj: Object, request: Request) -> list[Cause]:
 _CORE_KINDS = frozenset({"ReplicationController", "Service", "Pod", "Node", "Namespace", "PersistentVolumeClaim"})
 
 
-def _validate_target(path: str, target: Part) -> list[Cause]:
+def _validate_target(path: str, target: Part, *, any_group: bool = False) -> list[Cause]:
+    """Judge a reference. any_group: it may be to the core group whatever its kind."""
     causes: list[Cause] = []
     for field in ("kind", "name"):
         text = target.get(field) or ""
@@ -87,7 +88,7 @@ def _validate_target(path: str, target: Part) -> list[Cause]:
     version = target.get("apiVersion") or ""
     if version.count("/") > 1:
         causes.append(invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}"))
-    elif "/" not in version and target.get("kind") not in _CORE_KINDS:
+    elif "/" not in version and not any_group and target.get("kind") not in _CORE_KINDS:
         causes.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
     return causes
 
@@ -121,7 +122,7 @@ def _validate_source(path: str, kind: str, source: Part) -> list[Cause]:
     elif not (source.get("metric") or {}).get("name"):
         causes.append(required(f"{path}.metric.name", "must specify a metric name"))
     if kind == "Object":
-        causes += _validate_target(f"{path}.describedObject", source.get("describedObject") or {})
+        causes += _validate_target(f"{path}.describedObject", source.get("describedObject") or {}, any_group=True)
     return causes + _validate_metric_target(f"{path}.target", kind, source.get("target") or {})
 
 
