@@ -24,13 +24,16 @@ class Settings:
 def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
     from moorage.controllers import (
+        cluster_role_aggregation,
         deployment,
+        disruption_budgets,
         endpoints,
         endpointslices,
         garbage_collector,
         namespaces,
         node_health,
         pod_cleanup,
+        quotas,
         replicaset,
         service_accounts,
         statefulset,
@@ -43,6 +46,9 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
 
     def collectable() -> Sequence[str]:
         return sorted({row.id for row in settings.resources() if garbage_collector.is_collectable(row)})
+
+    def countable() -> Sequence[str]:
+        return sorted({row.id for row in settings.resources() if quotas.is_countable(row)})
 
     def resource_of(api_version: str, kind: str) -> Resource | None:
         # Asked for every change of every object with owners: the table of built-in kinds answers without a search.
@@ -71,5 +77,9 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         endpointslices.MIRROR_CONTROLLER,
         node_health.NodeHealth().controller(),
         taint_eviction.TaintEviction().controller(),
+        disruption_budgets.CONTROLLER,
+        disruption_budgets.STALE_CONTROLLER,
+        quotas.controller_for(countable),
+        cluster_role_aggregation.CONTROLLER,
         pod_cleanup.PodCleanup().controller(),
     )

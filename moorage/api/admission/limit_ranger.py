@@ -10,7 +10,8 @@ from moorage.api.admission.refusals import refused
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Draft, Request
 from moorage.objects.metadata import Object
-from moorage.objects.quantity import ZERO, Quantity, parse_quantity
+from moorage.objects.quantity import Quantity, parse_quantity
+from moorage.objects.usage import pod_total
 
 RESOURCES = frozenset({"pods", "persistentvolumeclaims"})
 
@@ -164,35 +165,3 @@ def _ratio(kind: str, name: str, most: Quantity, requests: Amounts, limits: Amou
 
 def _parsed(amounts: Mapping[str, str] | None) -> dict[str, Quantity]:
     return {name: parse_quantity(text) for name, text in (amounts or {}).items()}
-
-
-def pod_total(spec: Part, kind: str) -> dict[str, Quantity]:
-    """Return what a pod needs at its worst moment: all containers and sidecars, or one init container beside them."""
-    totals: dict[str, Quantity] = {}
-    sidecars: dict[str, Quantity] = {}
-    worst: dict[str, Quantity] = {}
-    for container in spec.get("containers") or ():
-        _add(totals, container, kind)
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            _add(totals, container, kind)
-            _add(sidecars, container, kind)
-            now = dict(sidecars)
-        else:
-            now = dict(sidecars)
-            _add(now, container, kind)
-        for name, amount in now.items():
-            worst[name] = max(worst.get(name, ZERO), amount)
-    for name, amount in worst.items():
-        totals[name] = max(totals.get(name, ZERO), amount)
-    for name, text in ((spec.get("resources") or {}).get(kind) or {}).items():
-        totals[name] = parse_quantity(text)
-    for name, text in (spec.get("overhead") or {}).items():
-        if kind == "requests" or name in totals:
-            totals[name] = totals.get(name, ZERO) + parse_quantity(text)
-    return totals
-
-
-def _add(totals: dict[str, Quantity], container: Part, kind: str) -> None:
-    for name, text in ((container.get("resources") or {}).get(kind) or {}).items():
-        totals[name] = totals.get(name, ZERO) + parse_quantity(text)

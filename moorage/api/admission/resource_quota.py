@@ -12,9 +12,9 @@ from typing import Any
 from moorage.api.admission.refusals import refused
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Request
-from moorage.api.usage import matches_scopes, missing_requests, usage_of
 from moorage.objects.metadata import Object, name_of
 from moorage.objects.quantity import ZERO, Quantity, parse_quantity
+from moorage.objects.usage import matches_scopes, missing_requests, usage_of
 
 RESOURCES: frozenset[str] = frozenset()
 

@@ -17,7 +17,6 @@ from moorage.api.kinds.pod_spec.annotations import (
 )
 from moorage.api.kinds.pod_spec.cells import cells, row_conditions
 from moorage.api.kinds.pod_spec.changes import validate_spec_change
-from moorage.api.kinds.pod_spec.quality import quality_for
 from moorage.api.kinds.pod_spec.specification import validate_pod_spec
 from moorage.api.kinds.pod_spec.subresources import (
     validate_ephemeral_change,
@@ -30,6 +29,7 @@ from moorage.api.request import Draft, Request
 from moorage.objects.addresses import ip_problems, is_ipv6
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, annotations_of, format_time, labels_of
+from moorage.objects.quality import quality_for
 from moorage.objects.validation import (
     dns1123_subdomain_problems,
     each_invalid,

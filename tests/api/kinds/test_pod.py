@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from moorage.api.kinds import pod
 from moorage.api.kinds.pod_spec.cells import cells
-from moorage.api.kinds.pod_spec.quality import quality_for
 from moorage.api.request import SYSTEM, Request
 from moorage.objects.kinds import builtin
+from moorage.objects.quality import quality_for
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = Request(SYSTEM, "create", builtin("pods"), "default", "", NOW)

@@ -6,9 +6,9 @@ Source: pkg/registry/core/pod/strategy.go, pkg/apis/core/validation ValidatePodR
 from collections.abc import Mapping
 from typing import Any
 
-from moorage.api.kinds.pod_spec.quality import quality_for
 from moorage.objects.errors import Cause
 from moorage.objects.internal_form import difference_text, internal_form
+from moorage.objects.quality import quality_for
 from moorage.objects.validation import forbidden, invalid
 
 Spec = Mapping[str, Any]

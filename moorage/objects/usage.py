@@ -1,23 +1,25 @@
-"""What an object uses of a namespace's quota.
+"""What an object uses of a namespace's quota. Admission and the quota controller count by the same rule.
 
 Source: pkg/quota/v1/evaluator/core (v1.37).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from moorage.api.admission.default_storage_class import CLASS_ANNOTATION
-from moorage.api.admission.limit_ranger import pod_total
-from moorage.api.kinds.pod_spec.quality import quality_for
-from moorage.objects.metadata import Object, annotations_of, metadata_of
+from moorage.objects.metadata import Object, annotations_of
 from moorage.objects.pods import is_finished
-from moorage.objects.quantity import Quantity, parse_quantity
+from moorage.objects.quality import quality_for
+from moorage.objects.quantity import ZERO, Quantity, parse_quantity
+from moorage.objects.volumes import CLASS_BETA
 
 _ONE = parse_quantity("1")
 _COUNTED = frozenset(
     {"configmaps", "secrets", "replicationcontrollers", "resourcequotas", "services", "persistentvolumeclaims"}
 )
 _COMPUTE = frozenset({"cpu", "memory", "ephemeral-storage"})
+
+#: What stands between the name of a storage class and what is counted for it.
+_CLASS_MARK = ".storageclass.storage.k8s.io/"
 
 
 def usage_of(resource: str, obj: Object) -> dict[str, Quantity]:
@@ -62,7 +64,7 @@ def _service_usage(spec: Mapping[str, Any]) -> dict[str, Quantity]:
 def _claim_usage(claim: Object) -> dict[str, Quantity]:
     spec = claim.get("spec") or {}
     size = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
-    name = annotations_of(claim).get(CLASS_ANNOTATION) or spec.get("storageClassName")
+    name = annotations_of(claim).get(CLASS_BETA) or spec.get("storageClassName")
     used: dict[str, Quantity] = {}
     if size:
         used["requests.storage"] = parse_quantity(size)
@@ -151,15 +153,75 @@ def _crosses_namespaces(spec: Mapping[str, Any]) -> bool:
     return False
 
 
-def quota_usage(quota: Object, objects_of: Mapping[str, list[Object]]) -> dict[str, str]:
-    """Return `status.used` for the quota, counted over the namespace's objects by resource."""
-    hard = (quota.get("spec") or {}).get("hard") or {}
-    totals = {name: parse_quantity("0") for name in hard}
+def resources_counted(hard: Iterable[str], known: Collection[str]) -> dict[str, list[str]]:
+    """Return by resource the names of a quota that its objects count for; names that nothing counts for are left out.
+
+    `known` are the ids of all resources that can be counted by `count/…`.
+    """
+    counted: dict[str, list[str]] = {}
+    for name in hard:
+        resource = _resource_counted(name, known)
+        if resource:
+            counted.setdefault(resource, []).append(name)
+    return counted
+
+
+def _resource_counted(name: str, known: Collection[str]) -> str:
+    if name.startswith("count/"):
+        resource = name.removeprefix("count/")
+        return resource if resource in known else ""
+    if name in _COUNTED:
+        return name
+    if name in {"services.nodeports", "services.loadbalancers"}:
+        return "services"
+    if name == "requests.storage" or _CLASS_MARK in name:
+        return "persistentvolumeclaims"
+    kind, _, rest = name.partition(".")
+    if name in _COMPUTE | {"pods"} or name.startswith("hugepages-") or (kind == "limits" and rest in _COMPUTE):
+        return "pods"
+    return "pods" if kind == "requests" and rest else ""
+
+
+def quota_usage(quota: Object, names: Collection[str], objects_of: Mapping[str, Iterable[Object]]) -> dict[str, str]:
+    """Return `status.used` of the quota for these names, counted over the namespace's objects by resource."""
+    totals = dict.fromkeys(names, ZERO)
     for resource, objects in objects_of.items():
         for obj in objects:
-            if not metadata_of(obj) or not matches_scopes(quota, resource, obj):
+            if not matches_scopes(quota, resource, obj):
                 continue
             for name, amount in usage_of(resource, obj).items():
                 if name in totals:
                     totals[name] += amount
     return {name: str(amount) for name, amount in totals.items()}
+
+
+def pod_total(spec: Mapping[str, Any], kind: str) -> dict[str, Quantity]:
+    """Return what a pod needs at its worst moment: all containers and sidecars, or one init container beside them."""
+    totals: dict[str, Quantity] = {}
+    sidecars: dict[str, Quantity] = {}
+    worst: dict[str, Quantity] = {}
+    for container in spec.get("containers") or ():
+        _add(totals, container, kind)
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            _add(totals, container, kind)
+            _add(sidecars, container, kind)
+            now = dict(sidecars)
+        else:
+            now = dict(sidecars)
+            _add(now, container, kind)
+        for name, amount in now.items():
+            worst[name] = max(worst.get(name, ZERO), amount)
+    for name, amount in worst.items():
+        totals[name] = max(totals.get(name, ZERO), amount)
+    for name, text in ((spec.get("resources") or {}).get(kind) or {}).items():
+        totals[name] = parse_quantity(text)
+    for name, text in (spec.get("overhead") or {}).items():
+        if kind == "requests" or name in totals:
+            totals[name] = totals.get(name, ZERO) + parse_quantity(text)
+    return totals
+
+
+def _add(totals: dict[str, Quantity], container: Mapping[str, Any], kind: str) -> None:
+    for name, text in ((container.get("resources") or {}).get(kind) or {}).items():
+        totals[name] = totals.get(name, ZERO) + parse_quantity(text)
