@@ -13,6 +13,7 @@ from moorage.api import delete as deletion
 from moorage.api import patch as patching
 from moorage.api import read, write
 from moorage.api.answers import Answer, Page, WatchChange
+from moorage.api.custom_resources.publication import Publication
 from moorage.api.list_options import parse_revision
 from moorage.api.pipeline import Admission, Tools, found
 from moorage.api.request import Draft, Request
@@ -34,6 +35,7 @@ class Api:
         self.caches = Caches(store)
         self.lookup = CacheLookup(self.caches)
         self.storage = Storage(store, self.caches)
+        self.publication = Publication(self.caches, self.resources)
         self._tools = Tools(self.storage, admission, self.lookup, entropy, self.resources)
         #: (resource id, subresource) -> what a POST does, beside creating an object. Reviews and tokens are added here.
         self.creations: dict[tuple[str, str], Creation] = dict(CREATIONS)
@@ -41,6 +43,7 @@ class Api:
     async def load(self) -> None:
         """Read the store's newest state."""
         await self.caches.load()
+        self.publication.start()
 
     async def get(self, request: Request) -> Answer:
         """Return one object, or its scale. Raises NotFound."""

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from moorage.api.request import Draft, Request
 from moorage.objects.decoding import Decoded, decode_object
-from moorage.objects.errors import BadRequest
-from moorage.objects.kinds import Resource, group_versions
+from moorage.objects.errors import BadRequest, Cause, StatusError, invalid
+from moorage.objects.kinds import Resource
 from moorage.objects.schema import Type, type_of
 
 #: Versions that upstream's scheme knows but does not serve: a body in one of them is of another version, not unknown.
@@ -120,6 +120,8 @@ def check_kind(expected: Expected, draft: Mapping[str, Any]) -> None:
     kind, api_version = draft.get("kind") or expected.kind, draft.get("apiVersion") or expected.api_version
     if kind == expected.kind and api_version == expected.api_version:
         return
+    if expected.custom:
+        raise _of_other_custom_kind(expected, kind, api_version, draft)
     type_ = type_of(api_version, kind)
     if is_other_version(expected, api_version, kind, type_):
         text = f"does not match the expected API version ({expected.api_version})"
@@ -134,12 +136,21 @@ def check_kind(expected: Expected, draft: Mapping[str, Any]) -> None:
     raise Unreadable(_cannot(draft, expected), why)
 
 
+def _of_other_custom_kind(expected: Expected, kind: str, api_version: str, draft: Mapping[str, Any]) -> StatusError:
+    """Return the error for a body that is no custom resource of the expected kind and version."""
+    if api_version != expected.api_version:
+        text = f"does not match the expected API version ({expected.api_version})"
+        return BadRequest(f"the API version in the data ({api_version}) {text}")
+    group, metadata = api_version.partition("/")[0], draft.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else ""
+    cause = Cause("FieldValueInvalid", f'Invalid value: "{kind}": must be {expected.kind}', "kind")
+    return invalid(expected.kind, group, name or "", [cause])
+
+
 def is_other_version(expected: Expected, api_version: str, kind: str, type_: Type | None) -> bool:
     """Tell whether a body is the wanted thing in a version that this endpoint does not take."""
     if api_version == expected.api_version:
         return False
-    if expected.custom:
-        return api_version in group_versions() or api_version in KNOWN_VERSIONS
     if kind != expected.kind:
         return False
     return type_ is not None or api_version in KNOWN_VERSIONS

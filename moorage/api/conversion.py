@@ -29,11 +29,16 @@ _REPORTING = frozenset({"reportingController", "reportingInstance"})
 
 def is_converted(resource: Resource) -> bool:
     """Tell whether objects of this resource are stored in another version than it speaks."""
+    if resource.custom:
+        return resource.version != resource.storage_version
     return (resource.group, resource.version) in (("events.k8s.io", "v1"), ("autoscaling", "v1"))
 
 
 def converted(obj: Object, resource: Resource) -> dict[str, Any]:
     """Return a stored object in the version of `resource`."""
+    if resource.custom:
+        shown: dict[str, Any] = resource.rules.presented(obj)
+        return shown
     if resource.group == "events.k8s.io":
         new = _renamed(obj, _EVENT_FIELDS, "events.k8s.io/v1")
         return {key: value for key, value in new.items() if value != "" or key not in _REPORTING}
@@ -44,6 +49,9 @@ def stored(obj: Object, resource: Resource) -> dict[str, Any]:
     """Return an object in the version of `resource` as it is stored."""
     if not is_converted(resource):
         return dict(obj)
+    if resource.custom:
+        kept: dict[str, Any] = resource.rules.as_stored(obj)
+        return kept
     if resource.group == "events.k8s.io":
         return {"reportingComponent": "", "reportingInstance": "", **_renamed(obj, _EVENT_FIELDS_BACK, "v1")}
     return as_v2(obj)

@@ -9,6 +9,8 @@
                                             everything but status and metadata from `old`
     validate(obj, request) -> list[Cause]   every broken rule, in upstream's order
     validate_update(obj, old, request) -> list[Cause]      immutability and transitions; validate runs too
+    validate_whole_update(obj, old, request) -> list[Cause]   stands for both of them where rules ask less of what was
+                                            there before
     validate_status(obj, old, request) -> list[Cause]
     warnings(obj, old) -> list[str]         what to warn about
     cells(obj, now) -> list                 the cells of its Table row, in the order of the columns in data/tables.json

@@ -5,7 +5,6 @@ Source: apiserver/pkg/endpoints/handlers/{create,update}.go and registry/rest (v
 """
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Protocol
 
 from moorage.aio.entropy import Entropy
@@ -63,7 +62,7 @@ class Kind:
 
     resource: Resource
     type: Type | None
-    rules: ModuleType | None
+    rules: Any
 
     @property
     def has_generation(self) -> bool:
@@ -84,7 +83,9 @@ _kinds: dict[int, tuple[Resource, Kind]] = {}
 
 
 def kind_of(resource: Resource) -> Kind:
-    """Return what is known about a built-in resource's objects."""
+    """Return what is known about a resource's objects."""
+    if resource.rules is not None:
+        return Kind(resource, resource.rules.type, resource.rules)
     known = _kinds.get(id(resource))
     if known is None:
         kind = Kind(resource, type_of(resource.api_version, resource.kind), rules_for(resource.kind))

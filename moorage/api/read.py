@@ -22,6 +22,7 @@ from moorage.api.watch_cache import Caches, ResourceCache
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import BadRequest, Expired, Timeout
 from moorage.objects.field_selectors import parse_field_selector
+from moorage.objects.kinds import Resource
 from moorage.objects.selectors import parse_label_selector
 
 
@@ -31,11 +32,17 @@ def selection_of(request: Request) -> Selection:
     if not labels and not fields:
         return Selection(request.namespace, request.name)
     by_labels = parse_label_selector(labels) if labels else None
-    by_fields = parse_field_selector(fields, request.resource.id) if fields else None
+    by_fields = parse_field_selector(fields, request.resource.id, selectable_of(request.resource)) if fields else None
     name = request.name
     if by_fields is not None and not name:
         name = by_fields.exact.get("metadata.name", "")
     return Selection(request.namespace, name, _test(by_labels, by_fields))
+
+
+def selectable_of(resource: Resource) -> tuple[str, ...]:
+    """Return the selectable fields that a custom resource defines for itself."""
+    extra: tuple[str, ...] = () if resource.rules is None else resource.rules.selectable
+    return extra
 
 
 def _test(

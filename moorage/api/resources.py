@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from moorage.aio.signal import Signal
 from moorage.objects.kinds import Resource, find_resource, group_versions, resources_in
 
 #: Resources that are other views of one storage: their objects are the core ones, converted on the way out.
@@ -34,6 +35,8 @@ class Resources:
         self._custom: dict[tuple[str, str, str], Resource] = {}
         #: Grows whenever the set of resources changes; what was derived from an older one is outdated.
         self.revision = 0
+        #: Fired after each such change.
+        self.changed = Signal()
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """Return one resource, None if it is not served."""
@@ -57,3 +60,4 @@ class Resources:
         """Serve exactly these custom resources; within a group the preferred version comes first."""
         self._custom = {(row.group, row.version, row.plural): row for row in rows}
         self.revision += 1
+        self.changed.fire()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.api.request import Draft
+from moorage.objects.errors import InternalError
 from moorage.objects.metadata import Object, metadata_of
 from moorage.objects.selector_rules import labels_text, selector_text
 
@@ -14,17 +15,20 @@ from moorage.objects.selector_rules import labels_text, selector_text
 _SHARED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(obj: Object, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
+def scale_of(obj: Object, paths: Mapping[str, str] | None = None, *, may_lack: bool = False) -> dict[str, Any]:
     """Return the autoscaling/v1 Scale of an object.
 
     paths: for custom resources where the numbers and the selector are (specReplicasPath, statusReplicasPath,
-    labelSelectorPath), None for built-in kinds.
+    labelSelectorPath), None for built-in kinds. Raises InternalError if the wanted number is missing there, unless it may.
     """
     if paths is None:
         wanted, current = _at(obj, ".spec.replicas"), _at(obj, ".status.replicas")
         selector = _built_in_selector((obj.get("spec") or {}).get("selector"))
     else:
         wanted, current = _at(obj, paths["specReplicasPath"]), _at(obj, paths["statusReplicasPath"])
+        if wanted is None and not may_lack:
+            text = f'the spec replicas field "{paths["specReplicasPath"]}" does not exist'
+            raise InternalError(f"Internal error occurred: {text}", details={"causes": [{"message": text}]})
         selector = _at(obj, paths.get("labelSelectorPath") or "") or ""
     metadata = metadata_of(obj)
     status: dict[str, Any] = {"replicas": current or 0}

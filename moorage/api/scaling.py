@@ -3,7 +3,7 @@
 Source: kubernetes/pkg/registry/apps/*/storage ScaleREST, apimachinery/pkg/util/managedfields/scalehandler.go (v1.37).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moorage.api.answers import Answer
@@ -16,13 +16,14 @@ from moorage.api.scale import scale_of, with_scale
 from moorage.api.write import Change, apply_change, tracking_of
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import BadRequest, Cause, invalid
+from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, metadata_of
-from moorage.objects.scale_fields import scale_conflict, track_scale
+from moorage.objects.scale_fields import REPLICAS, scale_conflict, track_scale
 
 
 def read_scale(tools: Tools, request: Request) -> Answer:
     """Return the Scale of an object. Raises NotFound."""
-    return Answer(200, scale_of(found(tools, request).object))
+    return Answer(200, scale_of(found(tools, request).object, paths_of(request.resource)))
 
 
 async def put_scale(tools: Tools, request: Request, body: Draft) -> Answer:
@@ -55,11 +56,11 @@ async def _apply(tools: Tools, request: Request, body: Any, *, dry_run: bool) ->
     check_applied(request, body)
     wanted = read_body(expected_of(request.resource, "scale"), request, dict(body), None)
     force = is_true(request.query.get("force"))
-    tracking = tracking_of(kind_of(request.resource), request)
+    tracking, steps = tracking_of(kind_of(request.resource), request), _steps_of(paths_of(request.resource))
 
     def make(scale: Object) -> Draft:
         entries = metadata_of(found(tools, request).object).get("managedFields") or []
-        clash = None if force else scale_conflict(entries, tracking)
+        clash = None if force else scale_conflict(entries, tracking, path=steps)
         if clash is not None:
             raise clash
         given = wanted.get("spec") or {}
@@ -73,24 +74,33 @@ async def _write(
 ) -> Answer:
     """Change an object through its Scale; `make` gives the wanted Scale from the current one."""
     tracking = tracking_of(kind_of(request.resource), request)
-    scale = make(scale_of(found(tools, request).object))
+    paths = paths_of(request.resource)
+    steps = _steps_of(paths)
+    scale = make(scale_of(found(tools, request).object, paths, may_lack=True))
     check_scale(scale, request)
     revision = str(metadata_of(scale).get("resourceVersion") or "")
 
     def managed(old: Object) -> list[dict[str, Any]]:
         entries = metadata_of(old).get("managedFields") or []
-        wanted = (make(scale_of(old)).get("spec") or {}).get("replicas", 0)
-        if operation == "Update" and wanted == (old.get("spec") or {}).get("replicas", 0):
+        before = scale_of(old, paths, may_lack=True)
+        wanted = (make(before).get("spec") or {}).get("replicas", 0)
+        if operation == "Update" and wanted == before["spec"].get("replicas", 0):
             return entries
-        return track_scale(entries, tracking, operation=operation)
+        return track_scale(entries, tracking, operation=operation, path=steps)
 
     change = Change(
-        lambda old: with_scale(old, make(scale_of(old))),
+        lambda old: with_scale(old, make(scale_of(old, paths, may_lack=True)), paths),
         int(revision) if revision.isdigit() else 0,
         managed=managed,
     )
     answer = await apply_change(tools, request, change, dry_run=dry_run)
-    return Answer(200, scale_of(answer.body.object if isinstance(answer.body, Encoded) else answer.body))
+    return Answer(200, scale_of(answer.body.object if isinstance(answer.body, Encoded) else answer.body, paths))
+
+
+def paths_of(resource: Resource) -> Mapping[str, str] | None:
+    """Return where a custom resource keeps what a Scale tells, None for built-in ones."""
+    paths: Mapping[str, str] | None = None if resource.rules is None else resource.rules.scale
+    return paths
 
 
 def check_scale(scale: Object, request: Request) -> None:
@@ -102,3 +112,7 @@ def check_scale(scale: Object, request: Request) -> None:
     if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise invalid("Scale", "autoscaling", request.name, [Cause("FieldValueInvalid", text, "spec.replicas")])
+
+
+def _steps_of(paths: Mapping[str, str] | None) -> tuple[str, ...]:
+    return REPLICAS if paths is None else tuple(paths["specReplicasPath"].strip(".").split("."))

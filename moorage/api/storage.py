@@ -26,7 +26,7 @@ class Storage:
     def __init__(self, store: Store, caches: Caches) -> None:
         self._store = store
         self.caches = caches
-        self._presented: OrderedDict[tuple[int, str], tuple[Encoded, Encoded]] = OrderedDict()
+        self._presented: OrderedDict[tuple[int, str], tuple[Encoded, Encoded, object]] = OrderedDict()
 
     def cache_of(self, resource: Resource) -> ResourceCache:
         """Return the cache that holds the resource's objects."""
@@ -37,15 +37,18 @@ class Storage:
         return self.cache_of(resource).get(namespace, name)
 
     def is_presented(self, resource: Resource) -> bool:
-        """Tell whether objects of this resource are shown in another version than they are stored in."""
-        return is_converted(resource)
+        """Tell whether objects of this resource may be shown otherwise than they are stored."""
+        return resource.custom or is_converted(resource)
 
     def presented(self, resource: Resource, item: Encoded) -> Encoded:
-        """Return the object in the version of `resource`."""
-        if not is_converted(resource):
+        """Return the object in the version of `resource`; a custom one as its definition has it now."""
+        if resource.custom:
+            if resource.rules.is_current(item.revision):
+                return item
+        elif not is_converted(resource):
             return item
         found = self._presented.get((id(item), resource.api_version))
-        if found is not None:
+        if found is not None and found[2] is resource.rules:
             return found[1]
         obj = converted(item.object, resource)
         shown = Encoded(
@@ -54,7 +57,7 @@ class Storage:
             obj,
             item.fields,
         )
-        self._presented[id(item), resource.api_version] = (item, shown)
+        self._presented[id(item), resource.api_version] = (item, shown, resource.rules)
         if len(self._presented) > PRESENTED_MOST:
             self._presented.popitem(last=False)
         return shown

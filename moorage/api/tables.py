@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from moorage.api.kind_rules import rules_for
+from moorage.api.printer_columns import printer_cells, printer_columns
 from moorage.objects.ages import age_since
 from moorage.objects.facts import packaged
 from moorage.objects.kinds import Resource
@@ -30,6 +31,16 @@ def _descriptions() -> Mapping[str, Mapping[str, str]]:
     return found
 
 
+def _own_texts(resource: Resource) -> Mapping[str, str]:
+    """Return the descriptions of the columns that a custom resource has of its own."""
+    columns = () if resource.rules is None else resource.rules.columns
+    return {
+        each["name"]: each.get("description")
+        or f"Custom resource definition column (in JSONPath format): {each['jsonPath']}"
+        for each in columns
+    }
+
+
 class Tables:
     """Columns and cells of every resource."""
 
@@ -37,7 +48,7 @@ class Tables:
         """Return the column definitions, as in the Table."""
         place = "scale" if subresource == "scale" else f"{resource.api_version}/{resource.plural}"
         texts = _descriptions().get(place, {})
-        common = _descriptions()["*"]
+        common = {**_descriptions()["*"], **_own_texts(resource)}
         return [
             {
                 "name": name,
@@ -60,8 +71,8 @@ class Tables:
         if make is not None:
             cells: Sequence[Any] = make(obj, now)
             return cells
-        if resource.custom:
-            return [name_of(obj), age]
+        if resource.rules is not None:
+            return printer_cells(resource.rules.columns, obj, now)
         return [name_of(obj), metadata_of(obj).get("creationTimestamp")]
 
     def conditions(self, resource: Resource, subresource: str, obj: Object) -> Sequence[Object]:
@@ -79,8 +90,8 @@ class Tables:
         general = table["$"]
         if subresource == "scale":
             rows: Sequence[Sequence[Any]] = general["scaleSubresource"]
-        elif resource.custom:
-            rows = [["Name", "string", "name", 0], ["Age", "date", "", 0]]
+        elif resource.rules is not None:
+            rows = printer_columns(resource.rules.columns)
         else:
             rows = table.get(f"{resource.api_version}/{resource.plural}", general["fallback"])
         return rows

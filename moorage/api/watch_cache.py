@@ -45,6 +45,8 @@ class ResourceCache:
         self._steps_bytes = 0
         self._items: dict[str, Encoded] = {}
         self._keys: list[str] = []
+        #: Paths of a custom resource's selectable fields.
+        self._extra: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -146,7 +148,14 @@ class ResourceCache:
     def encoded(self, value: bytes, revision: int, known: Object | None = None) -> Encoded:
         """Return the object that a stored value is at a revision."""
         obj: Object = known if known is not None else orjson.loads(value)
-        return Encoded(with_revision(value, revision), revision, obj, fields_for(self.resource_id, obj))
+        return Encoded(with_revision(value, revision), revision, obj, fields_for(self.resource_id, obj, self._extra))
+
+    def select_by(self, extra: tuple[str, ...]) -> None:
+        """Have objects answer to these selectable fields of a custom resource from now on."""
+        if extra != self._extra:
+            self._extra = extra
+            for item in self._items.values():
+                item.fields = fields_for(self.resource_id, item.object, extra)
 
     def _remember(self, step: Step) -> None:
         self.steps.append(step)

@@ -70,6 +70,7 @@ async def create_applied(tools: Tools, kind: Kind, request: Request, applied: "A
     if uid := metadata.get("uid"):
         text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise conflict(kind.resource.plural, kind.resource.group, request.name, text)
+    await _check_may_create(request)
     draft = decoded(kind, request, orjson.loads(orjson.dumps(applied.obj)))
     draft["metadata"].pop("resourceVersion", None)
     ready = await prepared(tools, kind, request, draft, managed=applied.managed)
@@ -175,9 +176,16 @@ async def update(tools: Tools, request: Request, draft: Draft) -> Answer:
 
 
 async def _created_by_update(tools: Tools, kind: Kind, request: Request, draft: Draft, *, dry_run: bool) -> Answer:
+    await _check_may_create(request)
     draft["metadata"].pop("resourceVersion", None)
     ready = await prepared(tools, kind, request, draft)
     return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
+
+
+async def _check_may_create(request: Request) -> None:
+    """Refuse to create by an update or an apply what the caller may not create. Raises Forbidden."""
+    if request.also is not None:
+        await request.also("create")
 
 
 def _check_name(metadata: Object, request: Request) -> None:
@@ -316,6 +324,9 @@ def _prepare(tools: Tools, kind: Kind, request: Request, draft: Draft, old: Obje
 def _rule_causes(kind: Kind, request: Request, draft: Draft, old: Object) -> list[Cause]:
     if request.subresource in STATUS_SUBRESOURCES:
         return kind.causes("validate_status", draft, old, request)
+    whole: list[Cause] | None = kind.call("validate_whole_update", draft, old, request)
+    if whole is not None:
+        return whole
     return kind.causes("validate", draft, request) + kind.causes("validate_update", draft, old, request)
 
 

@@ -5,6 +5,7 @@ Knows nothing of files, sockets or processes, so that the simulator runs exactly
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
@@ -20,6 +21,9 @@ from moorage.reconciler.loop import Reconciler
 from moorage.scheduler.loop import Scheduler
 from moorage.store.store import Store
 from moorage.volumes.driver import Driver
+
+if TYPE_CHECKING:
+    from moorage.controllers.registry import Settings
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,21 @@ class ControlPlane:
 
         await create_missing(self.client, self.lookup, bootstrap_objects())
 
+    def _follow_definitions(self, settings: "Settings") -> None:
+        """Start controllers for resources that are defined from now on. Those of a resource that goes just fall silent."""
+        from moorage.controllers.registry import controllers_of_new
+
+        started = {row.id for row in self.api.resources.all()}
+
+        def follow() -> None:
+            new = {row.id for row in self.api.resources.all()} - started
+            later = controllers_of_new(settings, new)
+            if later and self.reconciler is not None:
+                started.update(new)
+                self.tasks.start(f"controllers/{','.join(sorted(new))}", self.reconciler.start(later))
+
+        self.api.resources.changed.subscribe(follow)
+
     async def start(self, drivers: Mapping[str, Driver], certificate_authority: Callable[[], str]) -> None:
         """Start controllers and scheduler; returns once their caches are filled."""
         from moorage.controllers.registry import Settings, controllers
@@ -64,6 +83,7 @@ class ControlPlane:
         )
         settings = Settings(certificate_authority(), drivers.keys(), self.api.resources.all)
         await self.reconciler.start(controllers(settings))
+        self._follow_definitions(settings)
         scheduler = Scheduler(
             self.client_for("kube-scheduler"), self.informers, self.recorder, self.clock, self.entropy, self.tasks
         )

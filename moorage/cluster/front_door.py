@@ -89,7 +89,7 @@ class FrontDoor:
             await self._server.stop()
 
     def _documents(self, control: ControlPlane, tokens: Tokens) -> Documents:
-        resources = control.api.resources
+        resources, custom = control.api.resources, control.api.publication.published
         checks: Mapping[str, Callable[[], str]] = {"ping": str, "log": str, "etcd": str}
         ready = {**checks, **dict.fromkeys(_HOOKS, self._progress)}
 
@@ -99,11 +99,11 @@ class FrontDoor:
         def swagger(protobuf: bool) -> bytes:  # noqa: FBT001
             from moorage.api import openapi_v2
 
-            return openapi_v2.as_protobuf(()) if protobuf else openapi_v2.as_json(())
+            return openapi_v2.as_protobuf(custom()) if protobuf else openapi_v2.as_json(custom())
 
         return Documents(
             discovery=Discovery(resources.all, lambda: resources.revision),
-            openapi=OpenApi(lambda: (), lambda: resources.revision),
+            openapi=OpenApi(custom, lambda: resources.revision),
             version=version_info(),
             live=checks,
             ready=ready,

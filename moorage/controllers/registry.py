@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from moorage.controllers.rule import Controller
 from moorage.objects.kinds import Resource, resource_of_kind
+
+if TYPE_CHECKING:
+    from moorage.controllers.garbage_collector import Collector
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
     from moorage.controllers import (
         cluster_role_aggregation,
+        custom_resources,
         deployment,
         disruption_budgets,
         endpoints,
@@ -44,19 +49,9 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     def content() -> Sequence[str]:
         return sorted({row.id for row in settings.resources() if namespaces.is_content(row)})
 
-    def collectable() -> Sequence[str]:
-        return sorted({row.id for row in settings.resources() if garbage_collector.is_collectable(row)})
-
     def countable() -> Sequence[str]:
         return sorted({row.id for row in settings.resources() if quotas.is_countable(row)})
 
-    def resource_of(api_version: str, kind: str) -> Resource | None:
-        # Asked for every change of every object with owners: the table of built-in kinds answers without a search.
-        return resource_of_kind(api_version, kind) or next(
-            (row for row in settings.resources() if (row.api_version, row.kind) == (api_version, kind)), None
-        )
-
-    collector = garbage_collector.Collector(resource_of, collectable)
     return (
         service_accounts.ACCOUNT_CONTROLLER,
         service_accounts.certificate_controller(settings.authority),
@@ -70,7 +65,8 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         protection.CLAIM_CONTROLLER,
         protection.VOLUME_CONTROLLER,
         expansion.controller_for(settings.provisioners),
-        garbage_collector.controller_for(collector, collectable()),
+        custom_resources.CONTROLLER,
+        garbage_collector.controller_for(_collector(settings), _collectable(settings)),
         namespaces.controller_for(content),
         endpoints.CONTROLLER,
         endpointslices.CONTROLLER,
@@ -83,3 +79,29 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         cluster_role_aggregation.CONTROLLER,
         pod_cleanup.PodCleanup().controller(),
     )
+
+
+def controllers_of_new(settings: Settings, resources: Iterable[str]) -> tuple[Controller, ...]:
+    """Return the controllers of resources (ids) that came after the others were started."""
+    from moorage.controllers import garbage_collector
+
+    ids = sorted(set(resources) & set(_collectable(settings)))
+    return (garbage_collector.controller_for(_collector(settings), ids),) if ids else ()
+
+
+def _collectable(settings: Settings) -> Sequence[str]:
+    from moorage.controllers import garbage_collector
+
+    return sorted({row.id for row in settings.resources() if garbage_collector.is_collectable(row)})
+
+
+def _collector(settings: Settings) -> "Collector":
+    from moorage.controllers import garbage_collector
+
+    def resource_of(api_version: str, kind: str) -> Resource | None:
+        # Asked for every change of every object with owners: the table of built-in kinds answers without a search.
+        return resource_of_kind(api_version, kind) or next(
+            (row for row in settings.resources() if (row.api_version, row.kind) == (api_version, kind)), None
+        )
+
+    return garbage_collector.Collector(resource_of, lambda: _collectable(settings))

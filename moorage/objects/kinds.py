@@ -32,7 +32,9 @@ class Resource:
 
     storage_version: the version that its objects are stored in ("v1"), the same for all versions of a resource.
     behaviour: how it differs from the usual: deleteReturns ("object" or "Status"), unconditionalUpdate (a PUT without a
-    resourceVersion is taken), createOnUpdate (a PUT creates what is missing).
+    resourceVersion is taken), createOnUpdate (a PUT creates what is missing); for custom ones also listKind and
+    deprecationWarning.
+    rules: of a custom resource what its definition says (moorage.api.custom_resources.rules), None for built-in ones.
     """
 
     group: str
@@ -50,6 +52,7 @@ class Resource:
     patches: tuple[str, ...] = ()
     behaviour: Mapping[str, Any] = field(default_factory=dict)
     custom: bool = False
+    rules: Any = None
 
     @property
     def id(self) -> str:

@@ -35,7 +35,7 @@ def decode_custom(type_: Type, obj: dict[str, Any], raw: bytes | None = None) ->
     return Decoded(obj, tuple(unknown), duplicate, tuple(problems))
 
 
-def prune(type_: Type, obj: dict[str, Any]) -> list[str]:
+def prune(type_: Type, obj: dict[str, Any] | list[Any]) -> list[str]:
     """Drop in place what the schema does not know, and return the sorted paths. Metadata must be valid."""
     unknown: list[str] = []
     _prune(type_, obj, "", unknown)

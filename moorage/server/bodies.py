@@ -61,7 +61,7 @@ def look_for(form: Format, resource: Resource, subresource: str, query: Mapping[
 
 def list_kind_of(resource: Resource) -> str:
     """Return the kind of a list of these objects."""
-    return f"{resource.kind}List"
+    return str(resource.behaviour.get("listKind") or f"{resource.kind}List")
 
 
 class Bodies:

@@ -1,1 +1,0 @@
-"""What definitions of custom resources are made of: schemas, subresources, columns, conversion."""
