@@ -13,6 +13,9 @@ from moorage.cluster.instance import ask_to_end, holder_of
 #: How long a cluster may take to stop its pods and finish its writes, in seconds.
 STOP_MOST = 60.0
 
+#: After how many seconds the user is told what takes so long.
+PATIENCE = 1.0
+
 
 @click.command()
 @cluster_options
@@ -36,9 +39,13 @@ def command(name: str, data_dir: Path | None, delete_data: bool) -> None:
 
 def _stop(name: str, directory: Path, pid: int) -> None:
     ask_to_end(pid)
-    deadline = time.perf_counter() + STOP_MOST
+    started, told = time.perf_counter(), False
     while holder_of(directory):
-        if time.perf_counter() > deadline:
+        passed = time.perf_counter() - started
+        if passed > PATIENCE and not told:
+            click.echo("Giving pods a moment to end …")
+            told = True
+        if passed > STOP_MOST:
             raise Refused(
                 f"process {pid} did not end within {STOP_MOST:g} seconds.",
                 hint=f"See what it does with: moorage logs{name_flag(name)}",
