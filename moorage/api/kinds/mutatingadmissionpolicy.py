@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from moorage.api.kinds.webhooks.policies import param_kind_cell, validate_policy
+from moorage.api.kinds.webhooks.policies import NOT_EVALUATED, param_kind_cell, validate_policy
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
 from moorage.objects.errors import Cause
@@ -56,6 +56,11 @@ def _validate_mutation(path: str, mutation: Part) -> list[Cause]:
     elif not (change.get("expression") or "").strip():
         causes.append(required(f"{path}.{own}.expression"))
     return causes
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Warn that expressions are not evaluated, when they change."""
+    return [f"spec: {NOT_EVALUATED}"] if old is None or obj.get("spec") != old.get("spec") else []
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:
