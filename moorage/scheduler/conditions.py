@@ -21,7 +21,8 @@ def refused(pod: Object, reason: str, message: str, nominated: str | None, now: 
     status: dict[str, Any] = {}
     if (known.get("status"), known.get("reason"), known.get("message")) != ("False", reason, message):
         since = known.get("lastTransitionTime") if known.get("status") == "False" else None
-        status["conditions"] = [_condition(pod, "PodScheduled", "False", since or format_time(now), (reason, message))]
+        condition = _condition(pod, "PodScheduled", "False", since or format_time(now), (reason, message))
+        status = _with(pod, condition)
     before = (pod.get("status") or {}).get("nominatedNodeName") or ""
     if nominated is not None and nominated != before:
         status["nominatedNodeName"] = nominated or None
@@ -32,7 +33,15 @@ def preempted(pod: Object, scheduler: str, now: datetime) -> dict[str, Any]:
     """Return the patch that tells a victim that it must go."""
     text = f"{scheduler}: {MAKING_ROOM}"
     condition = _condition(pod, "DisruptionTarget", "True", format_time(now), ("PreemptionByScheduler", text))
-    return {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": [condition]}}
+    return {"metadata": {"uid": uid_of(pod)}, "status": _with(pod, condition)}
+
+
+def _with(pod: Object, condition: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a patch that sets a condition: a new one comes after those that are there."""
+    kinds = [str(each.get("type")) for each in (pod.get("status") or {}).get("conditions") or ()]
+    if condition["type"] not in kinds:
+        kinds.append(condition["type"])
+    return {"$setElementOrder/conditions": [{"type": kind} for kind in kinds], "conditions": [condition]}
 
 
 def _condition(pod: Object, kind: str, status: str, since: str, why: tuple[str, str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from moorage.aio.tasks import Tasks
 from moorage.client.client import Client, Target
 from moorage.objects.actions import Record
 from moorage.objects.errors import Conflict, NotFound, StatusError
+from moorage.objects.metadata import is_terminating
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers, field_of
 from moorage.scheduler import conditions
@@ -139,6 +140,9 @@ class Scheduler:
             await self._binder.bind_pod(pod, node)
         except BindingFailed as error:
             await self._unbind(entry, f'running PreBind plugin "VolumeBinding": {error}')
+        except (NotFound, Conflict):
+            # It is gone, is leaving, or has a node: what the caches will tell.
+            await self._unbind(entry, "")
         except _REFUSALS as error:
             await self._unbind(entry, f"binding rejected: {error}")
         else:
@@ -158,11 +162,12 @@ class Scheduler:
         self._observer.pod_left(pod.uid)
         if item is None or item.uid != pod.uid:
             return
-        log.info("binding_failed pod=%s why=%s", pod.key, why)
+        log.info("binding_failed pod=%s why=%r", pod.key, why)
         entry.item, entry.demand = item, demand_of(item.object)
         self.queue.readmit(entry, _now())
         self._observer.changed.fire()
-        await self._tell(entry, "SchedulerError", why, None)
+        if why:
+            await self._tell(entry, "SchedulerError", why, None)
 
     def _stop_binding(self, uid: str) -> None:
         task = self._binding.pop(uid, None)
@@ -211,7 +216,7 @@ class Scheduler:
 
     async def _evict_one(self, entry: Waiting, namespace: str, name: str, uid: str) -> None:
         item = self._informers.cache("pods").get(namespace, name)
-        if item is None or item.uid != uid:
+        if item is None or item.uid != uid or is_terminating(item.object):
             return
         victim = item.object
         patch = conditions.preempted(victim, entry.demand.scheduler, self._clock.now())
