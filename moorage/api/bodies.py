@@ -6,9 +6,11 @@ Source: apimachinery/pkg/runtime/serializer (json, versioning), apiserver/pkg/en
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from moorage.api.request import Draft, Request
 from moorage.objects.decoding import Decoded, decode_object
-from moorage.objects.errors import BadRequest, Cause, StatusError, invalid
+from moorage.objects.errors import BadRequest, Cause, invalid
 from moorage.objects.kinds import Resource
 from moorage.objects.schema import Type, type_of
 
@@ -88,7 +90,10 @@ def read_body(expected: Expected, request: Request, draft: Draft, raw: bytes | N
 
     raw: the JSON text that `draft` was parsed from, if it was, so that oddities come in the order of the text.
     """
-    check_kind(expected, draft)
+    if expected.custom:
+        _check_custom_kind(expected, request, draft)
+    else:
+        check_kind(expected, draft)
     if expected.type is None:
         return draft
     result = decode_object(expected.type, draft, raw)
@@ -120,8 +125,6 @@ def check_kind(expected: Expected, draft: Mapping[str, Any]) -> None:
     kind, api_version = draft.get("kind") or expected.kind, draft.get("apiVersion") or expected.api_version
     if kind == expected.kind and api_version == expected.api_version:
         return
-    if expected.custom:
-        raise _of_other_custom_kind(expected, kind, api_version, draft)
     type_ = type_of(api_version, kind)
     if is_other_version(expected, api_version, kind, type_):
         text = f"does not match the expected API version ({expected.api_version})"
@@ -136,15 +139,29 @@ def check_kind(expected: Expected, draft: Mapping[str, Any]) -> None:
     raise Unreadable(_cannot(draft, expected), why)
 
 
-def _of_other_custom_kind(expected: Expected, kind: str, api_version: str, draft: Mapping[str, Any]) -> StatusError:
-    """Return the error for a body that is no custom resource of the expected kind and version."""
+def _check_custom_kind(expected: Expected, request: Request, draft: Mapping[str, Any]) -> None:
+    """Refuse a body that is no custom resource of the expected kind and version. Raises BadRequest, Invalid."""
+    kind, api_version = draft.get("kind"), draft.get("apiVersion")
+    if not kind:
+        shown = orjson.dumps(draft).decode()
+        raise Unreadable(_cannot(draft, expected), f"Object 'Kind' is missing in '{shown}'")
     if api_version != expected.api_version:
+        if kind == expected.kind and api_version and api_version.partition("/")[0] == request.resource.group:
+            _warn_of_all(request, draft, api_version.partition("/")[2])
         text = f"does not match the expected API version ({expected.api_version})"
-        return BadRequest(f"the API version in the data ({api_version}) {text}")
-    group, metadata = api_version.partition("/")[0], draft.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else ""
-    cause = Cause("FieldValueInvalid", f'Invalid value: "{kind}": must be {expected.kind}', "kind")
-    return invalid(expected.kind, group, name or "", [cause])
+        raise BadRequest(f"the API version in the data ({api_version or ''}) {text}")
+    if kind != expected.kind:
+        metadata = draft.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, Mapping) else ""
+        cause = Cause("FieldValueInvalid", f'Invalid value: "{kind}": must be {expected.kind}', "kind")
+        raise invalid(kind, request.resource.group, name or "", [cause])
+
+
+def _warn_of_all(request: Request, draft: Mapping[str, Any], version: str) -> None:
+    """Warn of every field: in a version that the definition does not have, none is known."""
+    if version not in request.resource.rules.versions:
+        for name in sorted(set(draft) - {"apiVersion", "kind", "metadata"}):
+            request.warn(f'unknown field "{name}"')
 
 
 def is_other_version(expected: Expected, api_version: str, kind: str, type_: Type | None) -> bool:

@@ -55,9 +55,9 @@ def _cell(column: Mapping[str, Any], obj: Object, now: datetime) -> Any:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _date_cell(value: Any, now: datetime) -> str:
+def _date_cell(value: Any, now: datetime) -> str | None:
     try:
-        return age_since(value, now) if isinstance(value, str) else "<unknown>"
+        return age_since(value, now) if isinstance(value, str) else None
     except ValueError:
         return "<invalid>"
 

@@ -29,6 +29,8 @@ def read_scale(tools: Tools, request: Request) -> Answer:
 async def put_scale(tools: Tools, request: Request, body: Draft) -> Answer:
     """Replace the Scale of an object. Raises BadRequest, NotFound, Conflict, Invalid."""
     dry_run = is_dry_run(request, "UpdateOptions")
+    if request.resource.custom and (body.get("apiVersion"), body.get("kind")) != ("autoscaling/v1", "Scale"):
+        raise BadRequest('no kind is registered for the type v1.Scale in scheme "pkg/runtime/scheme.go:111"')
     wanted = read_body(expected_of(request.resource, "scale"), request, body, request.raw)
     return await _write(tools, request, lambda _: wanted, dry_run=dry_run)
 

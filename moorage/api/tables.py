@@ -49,6 +49,7 @@ class Tables:
         place = "scale" if subresource == "scale" else f"{resource.api_version}/{resource.plural}"
         texts = _descriptions().get(place, {})
         common = {**_descriptions()["*"], **_own_texts(resource)}
+        common.setdefault("Age", common["Created At"] if resource.custom else "")
         return [
             {
                 "name": name,

@@ -250,7 +250,8 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
         live = {**old, "metadata": {**old["metadata"], "managedFields": entries}}
         managed = track_update(live, draft, tracking_of(kind, request))
     if request.subresource in STATUS_SUBRESOURCES:
-        _keep_hidden(metadata, old["metadata"], hidden_for(tracking_of(kind, request)))
+        hidden = hidden_for(tracking_of(kind, request))
+        _keep_hidden(metadata, old["metadata"], hidden, everything=resource.custom)
         draft = {**old, "metadata": metadata, **({"status": draft["status"]} if "status" in draft else {})}
     await tools.admission.mutate(draft, old, request, tools.lookup)
     metadata = draft["metadata"]
@@ -267,9 +268,9 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
     return None if _is_same(draft, old) else draft
 
 
-def _keep_hidden(metadata: dict[str, Any], old: Object, hidden: Hidden) -> None:
+def _keep_hidden(metadata: dict[str, Any], old: Object, hidden: Hidden, *, everything: bool) -> None:
     """Take back what the status endpoint of this kind does not change of the metadata."""
-    names = {*metadata, *old} if "metadata" in hidden.members else hidden.metadata
+    names = {*metadata, *old} if everything or "metadata" in hidden.members else hidden.metadata
     for name in names - {"resourceVersion", "managedFields", "generation"}:
         metadata.pop(name, None)
         if name in old:

@@ -83,6 +83,8 @@ def _difference_nodes(one: Fields, other: Fields) -> Fields | None:
         left = {step: node for step, node in one.items() if step != "."}
         return left or None
     left_over = difference(one, other)
+    if len(left_over) == 1 and "." in left_over:
+        return LEAF
     return left_over or None
 
 

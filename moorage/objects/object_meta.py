@@ -8,6 +8,7 @@ from typing import Any
 
 from moorage.objects.addresses import ip_problems
 from moorage.objects.errors import Cause
+from moorage.objects.kinds import group_order
 from moorage.objects.metadata import Object
 from moorage.objects.validation import (
     Check,
@@ -63,7 +64,7 @@ _NAME_RULES: Mapping[str, Check] = {
     "IPAddress.networking.k8s.io": ip_problems,
 }
 
-#: Groups whose objects may have finalizers without a domain: they are checked by the generic rules alone.
+#: Built-in groups whose objects may have finalizers without a domain: they are checked by the generic rules alone.
 _GENERIC_GROUPS = frozenset({"apiextensions.k8s.io", "apiregistration.k8s.io"})
 
 
@@ -100,7 +101,7 @@ def validate_object_meta(
         causes += _validate_owners(f"{path}.ownerReferences", owners)
     if finalizers := metadata.get("finalizers"):
         causes += validate_finalizers(f"{path}.finalizers", finalizers)
-        if group not in _GENERIC_GROUPS:
+        if not group or (group in group_order() and group not in _GENERIC_GROUPS):
             causes += _validate_kube_finalizers(f"{path}.finalizers", finalizers)
     return causes
 

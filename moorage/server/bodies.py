@@ -93,6 +93,8 @@ class Bodies:
         """Return a list. Raises NotAcceptable when the client wants it as a single object."""
         convert = look.form.convert
         head = _list_metadata(str(page.revision), page.token, page.remaining)
+        if look.resource.custom and not page.token and not convert:
+            head = b'{"continue":"",' + head[1:]
         if convert == PARTIAL:
             raise _mismatch(convert, look.resource, is_list=True)
         if convert == "Table":

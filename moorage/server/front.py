@@ -15,8 +15,8 @@ from moorage.api.answers import Answer, Page, WatchChange
 from moorage.api.authorization import Attributes
 from moorage.api.deprecations import deprecation_of
 from moorage.api.request import Draft, Request, User
-from moorage.objects.errors import BadRequest
-from moorage.objects.kinds import Resource
+from moorage.objects.errors import BadRequest, not_found
+from moorage.objects.kinds import Resource, group_order
 from moorage.server import decoding, errors, negotiation
 from moorage.server.bodies import Bodies, Frames, Look, Tables, look_for
 from moorage.server.callers import Authenticator, Authorizer, credentials_of, impersonate, impersonated
@@ -25,7 +25,7 @@ from moorage.server.metrics import Metrics, Served
 from moorage.server.pages import Ask, Pages
 from moorage.server.replies import Done, Header, Reply, header_lines
 from moorage.server.requests import Call, certificate_of_connection, read_body
-from moorage.server.routes import BadTarget, OtherPath, ResourcePath, fault_of, verb_for
+from moorage.server.routes import BadTarget, Fault, OtherPath, ResourcePath, fault_of, verb_for
 from moorage.server.streams import Stopping, Streams
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Front:
             return errors.page_not_found()
         fault = fault_of(path, verb, resource)
         if fault is not None or resource is None:
-            raise errors.resource_not_found() if fault is None or fault.code == 404 else errors.method_not_allowed()
+            return _nowhere(path, resource, fault)
         if deprecation := deprecation_of(resource):
             call.warnings.append(deprecation)
         check_segment(path.name)
@@ -235,6 +235,16 @@ class Front:
                 user = await impersonate(user, wanted, self.parts.authorizer, asked)
         call.user = user
         return user
+
+    def _also(self, call: Call) -> Callable[[str], Awaitable[None]]:
+        """Return what asks whether the caller may do another verb to the object of the call."""
+
+        async def allow(verb: str) -> None:
+            path = call.target
+            asked = Attributes(verb, path.group, path.version, path.plural, path.subresource, path.namespace, path.name)
+            await self.parts.authorizer.authorize(call.user, asked)
+
+        return allow
 
     async def _page(self, call: Call, path: OtherPath) -> Reply:
         http = call.http
@@ -288,7 +298,7 @@ class Front:
     async def _update(self, call: Call, resource: Resource) -> Reply:
         form = negotiation.format_of_object(call.accept)
         body = await self._body(call, resource)
-        request = call.request("update", resource, body.duplicates, raw=body.raw)
+        request = call.request("update", resource, body.duplicates, raw=body.raw, also=self._also(call))
         return self._answered(call, resource, form, await self.parts.api.update(request, body.value))
 
     async def _patch(self, call: Call, resource: Resource) -> Reply:
@@ -296,7 +306,7 @@ class Front:
         form = negotiation.format_of_object(call.accept)
         data = await read_body(call.http)
         patch, duplicates = decoding.read_patch(data, patch_type, strict=is_strict(call))
-        request = call.request("patch", resource, duplicates)
+        request = call.request("patch", resource, duplicates, also=self._also(call))
         return self._answered(call, resource, form, await self.parts.api.patch(request, patch, patch_type))
 
     async def _delete(self, call: Call, resource: Resource) -> Reply:
@@ -383,3 +393,14 @@ def warning_headers(texts: Sequence[str]) -> tuple[Header, ...]:
             break
         kept.append(errors.warning_header(cut))
     return tuple(kept)
+
+
+def _nowhere(path: ResourcePath, resource: Resource | None, fault: Fault | None) -> Reply:
+    """Answer for what the resource does not serve: below built-in groups a Status, below custom ones a page, as upstream."""
+    if fault is not None and fault.code != 404:
+        raise errors.method_not_allowed()
+    if not path.group or path.group in group_order():
+        raise errors.resource_not_found()
+    if resource is not None and path.subresource:
+        raise not_found(resource.plural, resource.group, path.name)
+    return errors.page_not_found()

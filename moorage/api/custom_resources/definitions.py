@@ -83,12 +83,11 @@ def _spec_causes(spec: Object) -> list[Cause]:
     causes = [*_group_causes(spec.get("group") or ""), *_scope_causes(spec.get("scope") or "")]
     versions = spec.get("versions") or []
     shared = _shared(versions)
-    if any(not _schema_of(each) for each in versions) or not versions:
-        causes += [
-            required(f"spec.versions[{index}].schema.openAPIV3Schema")
-            for index, each in enumerate(versions)
-            if not _schema_of(each)
-        ]
+    causes += [
+        required(f"spec.versions[{index}].schema.openAPIV3Schema")
+        for index, each in enumerate(versions)
+        if _schema_of(each) is None
+    ]
     for index, version in enumerate(versions):
         causes += _version_causes(version, f"spec.versions[{index}]", shared)
     causes += _storage_causes(versions, shared)
@@ -198,9 +197,11 @@ def _go_name(key: str) -> str:
 
 def _name_causes(names: Object) -> list[Cause]:
     causes = [required(f"spec.names.{key}") for key in ("plural", "singular", "kind", "listKind") if not names.get(key)]
-    for key in ("plural", "singular"):
-        if (text := names.get(key)) and (problems := dns1035_label_problems(text)):
-            causes.append(invalid(f"spec.names.{key}", text, ",".join(problems)))
+    causes += [
+        invalid(f"spec.names.{key}", names[key], ",".join(problems))
+        for key in ("plural", "singular")
+        if names.get(key) and (problems := dns1035_label_problems(names[key]))
+    ]
     for key in ("kind", "listKind"):
         if (text := names.get(key)) and (problems := dns1035_label_problems(text.lower())):
             detail = f"may have mixed case, but should otherwise match: {','.join(problems)}"

@@ -6,6 +6,8 @@ Source: package regexp/syntax (Go 1.25).
 """
 
 import re
+import sys
+import unicodedata
 from functools import lru_cache
 from typing import Final
 
@@ -25,6 +27,10 @@ _FAULTS: Final = {
 _PERL: Final = re.compile(r"\(\?(?:[=!>#]|<[=!])")
 
 _ESCAPED_OR_END: Final = re.compile(r"\\(.)|\[\^?\]?(?:\\.|[^\]\\])*\]|(\$)", re.DOTALL)
+
+#: A class of characters, or an escape that names a category of Unicode: \\pL, \\p{Lu}.
+_CLASS_OR_CATEGORY: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\[^pP]|\\(p)(?:\{(\w+)\}|(\w))", re.DOTALL)
+_CATEGORY: Final = re.compile(r"\\p(?:\{(\w+)\}|(\w))")
 
 #: POSIX classes, which Python does not know.
 _CLASSES: Final = {
@@ -48,13 +54,34 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """Return the pattern ready to search with. Raises BadPattern."""
     if perl := _PERL.search(pattern):
         raise BadPattern(f"error parsing regexp: invalid or unsupported Perl syntax: `{perl.group()}`")
-    text = pattern
+    text = _CLASS_OR_CATEGORY.sub(_with_categories, pattern) if "\\p" in pattern else pattern
     for name, members in _CLASSES.items():
         text = text.replace(name, members)
     try:
         return re.compile(_ESCAPED_OR_END.sub(_translated, text), re.ASCII)
     except re.error as error:
         raise BadPattern(f"error parsing regexp: {_go_fault(pattern, error)}") from error
+
+
+def _with_categories(match: re.Match[str]) -> str:
+    """Spell out categories, inside of a class or as one of their own."""
+    if match.group(1):
+        members = _members(match.group(2) or match.group(3))
+        return f"[{members}]" if members else match.group()
+    return _CATEGORY.sub(lambda each: _members(each.group(1) or each.group(2)) or each.group(), match.group())
+
+
+@lru_cache(32)
+def _members(category: str) -> str:
+    """Return the ranges of characters in a general category such as L or Nd, "" if there is none. Takes 0.1 s, once."""
+    found = [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith(category)]
+    ranges: list[list[int]] = []
+    for code in found:
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
 def _translated(match: re.Match[str]) -> str:

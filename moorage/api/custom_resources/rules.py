@@ -24,7 +24,8 @@ from moorage.objects.validation import invalid
 #: The largest number of replicas.
 _MOST_REPLICAS = 2**31 - 1
 
-_META_FIELDS = frozenset({"apiVersion", "kind", "metadata"})
+#: From here on Go writes floats with an exponent.
+_EXPONENT_FROM = 1e21
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,8 @@ class CustomRules:
         return type_from_structural(self.schema)
 
     def default(self, draft: Draft) -> None:
-        """Fill the schema's defaults."""
+        """Write whole numbers as such, as Go does, and fill the schema's defaults."""
+        whole_numbers(draft)
         apply_schema_defaults(self.type, draft)
 
     def prepare_create(self, draft: Draft, request: Request, lookup: Lookup) -> None:
@@ -143,6 +145,17 @@ class CustomRules:
             elif isinstance(value, int) and value > _MOST_REPLICAS:
                 causes.append(invalid(path, value, f"should be less than or equal to {_MOST_REPLICAS}"))
         return causes
+
+
+def whole_numbers(value: Any) -> None:
+    """Turn the floats in a value that are whole into integers, in place. Larger ones are written with an exponent."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in list(pairs):
+        if isinstance(each, float):
+            if each.is_integer() and abs(each) < _EXPONENT_FROM:
+                value[key] = int(each)
+        else:
+            whole_numbers(each)
 
 
 def without_metadata(obj: Object, schema: Object) -> dict[str, Any]:

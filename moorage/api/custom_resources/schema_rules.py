@@ -146,9 +146,11 @@ def _standard_causes(schema: Object, place: _Place) -> list[Cause]:
     path, causes = place.path, []
     if schema.get("default") is not None and place.why_no_default:
         causes.append(forbidden(f"{path}.default", f"must not be set {place.why_no_default}"))
-    for key in ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref"):
-        if schema.get(key) or (key in _NEVER and schema.get(key) is not None):
-            causes.append(forbidden(f"{path}.{key}", f"{key} is not supported"))
+    causes += [
+        forbidden(f"{path}.{key}", f"{key} is not supported")
+        for key in ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
+        if schema.get(key) or (key in _NEVER and schema.get(key) is not None)
+    ]
     kind = schema.get("type") or ""
     if kind == "null":
         causes.append(forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative"))
