@@ -11,6 +11,7 @@ from moorage.api.kind_rules import Lookup
 from moorage.api.request import User
 from moorage.objects.errors import Forbidden, qualified
 from moorage.objects.metadata import Object, name_of, namespace_of
+from moorage.objects.validation import go_quoted
 
 #: Members of this group may do everything. Source: bootstrap policy.
 SUPERUSERS = "system:masters"
@@ -161,14 +162,17 @@ def _is_path(pattern: str, path: str) -> bool:
     return pattern.endswith("*") and path.startswith(pattern[:-1])
 
 
-def refused(user: User, attributes: Attributes) -> Forbidden:
-    """Return the error of a refusal, in upstream's words."""
+def refused(user: User, attributes: Attributes, reason: str = "") -> Forbidden:
+    """Return the error of a refusal, in upstream's words; `reason` is what an authorizer says about it."""
+    name = go_quoted(user.name)
     if attributes.path:
-        text = f'forbidden: User "{user.name}" cannot {attributes.verb} path "{attributes.path}"'
+        text = f'forbidden: User {name} cannot {attributes.verb} path "{attributes.path}"'
         return Forbidden(text, details={})
     full = f"{attributes.resource}/{attributes.subresource}" if attributes.subresource else attributes.resource
     where = f'in the namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"
-    why = f'User "{user.name}" cannot {attributes.verb} resource "{full}" in API group "{attributes.group}" {where}'
+    why = f'User {name} cannot {attributes.verb} resource "{full}" in API group "{attributes.group}" {where}'
+    if reason:
+        why += f": {reason}"
     subject = qualified(attributes.resource, attributes.group)
     named = f' "{attributes.name}"' if attributes.name else ""
     details = {"name": attributes.name, "group": attributes.group, "kind": attributes.resource}

@@ -38,14 +38,24 @@ class NodeAuthorizer:
 
     async def authorize(self, user: User, attributes: Attributes) -> None:
         """Return if the user may. Raises Forbidden with upstream's text."""
-        if not self.judge(user, attributes).allowed:
-            raise refused(user, attributes)
+        verdict = self.judge(user, attributes)
+        if not verdict.allowed:
+            raise refused(user, attributes, verdict.reason)
 
     def judge(self, user: User, attributes: Attributes) -> Verdict:
         """Return whether the user may, and why."""
-        if NODES in user.groups and user.name.startswith(_PREFIX) and self._may(user.name[len(_PREFIX) :], attributes):
+        if NODES not in user.groups or not user.name.startswith(_PREFIX):
+            return self._rbac.judge(user, attributes)
+        node = user.name[len(_PREFIX) :]
+        if self._may(node, attributes):
             return Verdict(allowed=True)
-        return self._rbac.judge(user, attributes)
+        verdict = self._rbac.judge(user, attributes)
+        if verdict.allowed or (attributes.group, attributes.resource, attributes.subresource) not in _REFERRED:
+            return verdict
+        why = "No Object name found"
+        if attributes.name:
+            why = f"no relationship found between node '{node}' and this object"
+        return Verdict(allowed=False, reason=f"node: {why}")
 
     def _may(self, node: str, asked: Attributes) -> bool:
         if asked.path:

@@ -1,6 +1,6 @@
 """A request to the API, after HTTP and before any rule: who wants what of which object."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,6 +36,8 @@ class Request:
     duplicates:  what is wrong with the text of a patch or of YAML that its decoded form cannot show:
                  `duplicate field "metadata.name"`.
     raw:         the body itself if it is an object written in JSON: reading it with its type finds the same there.
+    also:        asks whether the caller may do another verb to the same object, or raises Forbidden: an update that
+                 creates needs that right too. None: the caller may do everything.
     warnings:    texts that the answer's Warning headers will carry; rules append to it.
     """
 
@@ -51,6 +53,7 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     duplicates: tuple[str, ...] = ()
     raw: bytes | None = None
+    also: Callable[[str], Awaitable[None]] | None = None
 
     @property
     def is_dry_run(self) -> bool:

@@ -6,14 +6,24 @@ Source: pkg/apis/*/v1/defaults.go of v1.37.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from moorage.objects.quantity import ZERO, parse_quantity, rounded_to_milli
 
 Draft = dict[str, Any]
 
-#: An image reference: what stands after the last colon is the tag, unless a digest follows or it is a port.
-_TAG: Final = re.compile(r"[^/]*:(?P<tag>[\w][\w.-]{0,127})$")
+_HOST: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY: Final = rf"(?:{_HOST}(?:\.{_HOST})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_DIGEST: Final = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+#: An image reference. Source: distribution/reference, grammar of reference.go.
+_reference = re.compile(
+    rf"(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*(?::(?P<tag>\w[\w.-]{{0,127}}))?(?P<digest>@{_DIGEST})?", re.ASCII
+).fullmatch
+
+#: Longer than any reference can be: 255 for the name, 128 for the tag, and the longest digest.
+_REFERENCE_MOST: Final = 1024
 
 
 def _default_pull_policy(container: Draft) -> None:
@@ -21,12 +31,16 @@ def _default_pull_policy(container: Draft) -> None:
         container["imagePullPolicy"] = pull_policy_for(container.get("image") or "")
 
 
+@lru_cache(1024)
 def pull_policy_for(image: str) -> str:
-    """Return Always for images that may move (`latest`, or no tag and no digest), IfNotPresent otherwise."""
-    if "@" in image:
+    """Return Always for images that may move (`latest`, or no tag and no digest), IfNotPresent otherwise.
+
+    What is no reference to an image does not move either.
+    """
+    match = _reference(image) if len(image) < _REFERENCE_MOST else None
+    if match is None or (match["tag"] is None and match["digest"] is not None):
         return "IfNotPresent"
-    match = _TAG.search(image)
-    return "Always" if not match or match["tag"] == "latest" else "IfNotPresent"
+    return "Always" if match["tag"] in (None, "latest") else "IfNotPresent"
 
 
 def _round_resources(owner: Draft) -> None:

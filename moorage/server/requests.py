@@ -12,7 +12,7 @@ from moorage.server.decoding import BODY_BYTES_MOST, too_large
 from moorage.server.routes import OtherPath, ResourcePath, first_values, parse_path, parse_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from aiohttp.web_request import BaseRequest
 
@@ -77,6 +77,7 @@ class Call:
         duplicates: tuple[str, ...] = (),
         *,
         raw: bytes | None = None,
+        also: "Callable[[str], Awaitable[None]] | None" = None,
         subresource: str | None = None,
     ) -> Request:
         """Return the API's view of the request; `subresource` stands in for the path's own."""
@@ -94,6 +95,7 @@ class Call:
             warnings=self.warnings,
             duplicates=duplicates,
             raw=raw,
+            also=also,
         )
 
 

@@ -74,8 +74,11 @@ async def test_a_refusal_has_upstreams_words(authorizer):
         await authorizer.authorize(NODE, about("get", "secrets", "foreign"))
     assert refusal.value.message == (
         'secrets "foreign" is forbidden: User "system:node:n1" cannot get resource "secrets" in API group "" '
-        'in the namespace "ns"'
+        "in the namespace \"ns\": node: no relationship found between node 'n1' and this object"
     )
+    with pytest.raises(Forbidden) as refusal:
+        await authorizer.authorize(NODE, about("list", "secrets"))
+    assert refusal.value.message.endswith("node: No Object name found")
 
 
 def test_others_are_judged_by_their_roles(authorizer):

@@ -60,7 +60,12 @@ def test_defaults_of_a_defaulted_object_change_nothing(data: Any) -> None:
         ("nginx:1.25", "IfNotPresent"),
         ("registry:5000/nginx", "Always"),
         ("registry:5000/nginx:1.25", "IfNotPresent"),
+        (f"nginx@sha256:{'0' * 64}", "IfNotPresent"),
+        (f"nginx:latest@sha256:{'0' * 64}", "Always"),
+        ("Registry.example:5000/a/b_c/d__e-f.g", "Always"),
+        ("Not An Image!", "IfNotPresent"),
         ("nginx@sha256:0123", "IfNotPresent"),
+        ("a" * 2000, "IfNotPresent"),
     ],
 )
 def test_images_that_may_move_are_always_pulled(image: str, policy: str) -> None:

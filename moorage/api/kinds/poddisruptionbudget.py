@@ -9,6 +9,7 @@ from typing import Any
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.kinds.workload.numbers import validate_amounts, validate_int_or_percent, validate_not_over_all
 from moorage.api.request import Request
+from moorage.objects.condition_rules import validate_conditions
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, name_of
 from moorage.objects.selector_rules import validate_label_selector
@@ -49,8 +50,10 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what a status may not say."""
     del old, request
     numbers = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
-    causes = validate_amounts("", obj.get("status") or {}, *numbers)
-    return [cause._replace(field=cause.field.lstrip(".")) for cause in causes]
+    status = obj.get("status") or {}
+    causes = validate_conditions("status.conditions", status.get("conditions") or ())
+    amounts = validate_amounts("", status, *numbers)
+    return causes + [cause._replace(field=cause.field.lstrip(".")) for cause in amounts]
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

@@ -14,6 +14,10 @@ MIRROR = "kubernetes.io/config.mirror"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
+SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
+SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
+_SECCOMP_PROFILES = frozenset({"", "runtime/default", "docker/default", "unconfined"})
+
 _integer = re.compile(r"-?[1-9]\d*|0").fullmatch
 
 
@@ -40,6 +44,24 @@ def validate_pod_annotations(path: str, annotations: Mapping[str, str], spec: Ma
         if profile not in {"", "runtime/default", "unconfined"} and not profile.startswith("localhost/"):
             text = f'invalid AppArmor profile name: "{profile}"'
             causes.append(invalid(f"{path}[{key}]", profile, text))
+    return causes + _validate_seccomp(path, annotations)
+
+
+def _validate_seccomp(path: str, annotations: Mapping[str, str]) -> list[Cause]:
+    """Judge the annotations that seccomp profiles once were: the pod's own first."""
+    causes: list[Cause] = []
+    for key in sorted(annotations, key=lambda each: (each != SECCOMP_POD, each)):
+        if key != SECCOMP_POD and not key.startswith(SECCOMP_CONTAINER):
+            continue
+        profile = annotations[key]
+        if profile.startswith("localhost/"):
+            local = profile.removeprefix("localhost/")
+            if local.startswith("/") or not local:
+                causes.append(invalid(f"{path}.{key}", profile, "must be a relative path"))
+            elif ".." in local.split("/"):
+                causes.append(invalid(f"{path}.{key}", profile, "must not contain '..'"))
+        elif profile not in _SECCOMP_PROFILES:
+            causes.append(invalid(f"{path}.{key}", profile, "must be a valid seccomp profile"))
     return causes
 
 
@@ -94,7 +116,7 @@ def take_app_armor_annotations(spec: Mapping[str, Any], annotations: Mapping[str
 
 def annotation_warnings(annotations: Mapping[str, str]) -> list[str]:
     """Return the warnings of annotations that do nothing any more."""
-    prefixes = ("seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/")
+    prefixes = (SECCOMP_POD, SECCOMP_CONTAINER)
     text = 'non-functional in v1.27+; use the "seccompProfile" field instead'
     return [f"metadata.annotations[{key}]: {text}" for key in sorted(annotations) if key.startswith(prefixes)]
 
