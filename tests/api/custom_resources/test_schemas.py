@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
-from moorage.api.kinds.definitions.schemas import pattern_problem, validate_schema
+from moorage.api.custom_resources.patterns import BadPattern, compiled
+from moorage.api.custom_resources.schema_rules import schema_causes
 
 
 def said(schema: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(cause.field, cause.message) for cause in validate_schema("s", schema)]
+    """Return what is said of a field `f` with a schema."""
+    root = {"type": "object", "properties": {"f": schema}}
+    causes = schema_causes(root, "s", has_status=False)
+    return [(cause.field.removeprefix("s.properties[f]"), cause.message) for cause in causes]
 
 
 def a_list(**more: Any) -> dict[str, Any]:
@@ -17,7 +21,7 @@ def a_list(**more: Any) -> dict[str, Any]:
 
 def test_keys_of_a_list_must_be_there_in_every_item() -> None:
     schema = a_list(**{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]})
-    assert [field for field, _ in said(schema)] == ["s.items.properties[k].default"]
+    assert [field for field, _ in said(schema)] == [".items.properties[k].default"]
     schema["items"] = {**schema["items"], "required": ["k"]}
     assert said(schema) == []
 
@@ -25,32 +29,52 @@ def test_keys_of_a_list_must_be_there_in_every_item() -> None:
 def test_keys_must_be_names_of_fields() -> None:
     schema = a_list(**{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["z"]})
     assert said(schema) == [
-        ("s.x-kubernetes-list-map-keys", 'Invalid value: ["z"]: entries must all be names of item properties')
+        (".x-kubernetes-list-map-keys", 'Invalid value: ["z"]: entries must all be names of item properties')
     ]
 
 
 def test_items_of_a_set_are_compared_whole() -> None:
-    assert [field for field, _ in said(a_list(**{"x-kubernetes-list-type": "set"}))] == [
-        "s.items.x-kubernetes-map-type"
-    ]
+    assert [field for field, _ in said(a_list(**{"x-kubernetes-list-type": "set"}))] == [".items.x-kubernetes-map-type"]
     assert said({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}) == []
 
 
 def test_schemas_are_judged_wherever_they_are() -> None:
     deep = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "int"}}}
     assert [field for field, _ in said({"type": "object", "properties": {"a": deep}})] == [
-        "s.properties[a].additionalProperties.items.type"
+        ".properties[a].additionalProperties.items.type"
     ]
 
 
 @pytest.mark.parametrize("pattern", ["^a$", r"\p{L}+", "[[:alpha:]]", r"a\z", "(?P<n>x)"])
 def test_patterns_of_go_are_taken(pattern: str) -> None:
-    assert pattern_problem(pattern) == ""
+    assert compiled(pattern)
 
 
-def test_a_broken_pattern_is_told_as_go_tells_it() -> None:
-    assert pattern_problem("[") == "error parsing regexp: missing closing ]: `[`"
-    assert pattern_problem("*") == "error parsing regexp: missing argument to repetition operator: `*`"
+def test_categories_of_unicode_are_understood() -> None:
+    assert compiled(r"^\p{Lu}[\p{Ll}\d]+\pN$").search("Été9")
+    assert not compiled(r"^\p{Lu}").search("é")
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "integer", "default": 1}, ""),
+        ({"type": "number", "default": 1}, ""),
+        ({"type": "integer", "default": True}, 'Invalid value: "boolean":  in body must be of type integer: "boolean"'),
+        ({"type": "string", "enum": ["x"], "default": "y"}, 'Unsupported value: "y": supported values: "x"'),
+    ],
+)
+def test_a_default_keeps_to_its_schema(schema: dict[str, Any], message: str) -> None:
+    assert said(schema) == ([(".default", message)] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"), [("[", "missing closing ]: `[`"), ("*", "missing argument to repetition operator: `*`")]
+)
+def test_a_broken_pattern_is_told_as_go_tells_it(pattern: str, fault: str) -> None:
+    with pytest.raises(BadPattern) as caught:
+        compiled(pattern)
+    assert str(caught.value) == f"error parsing regexp: {fault}"
 
 
 def test_a_rule_may_point_to_fields_that_are_declared() -> None:

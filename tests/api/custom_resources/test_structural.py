@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import pytest
-
-from moorage.api.kinds.definitions.structural import validate_structural
+from moorage.api.custom_resources.structure import structural_causes
 
 
 def said(**properties: Any) -> list[tuple[str, str]]:
     schema = {"type": "object", "properties": properties}
-    return [(cause.field.removeprefix("s.properties"), cause.message) for cause in validate_structural("s", schema)]
+    return [(cause.field.removeprefix("s.properties"), cause.message) for cause in structural_causes(schema, "s")]
 
 
 def test_every_field_has_a_type() -> None:
@@ -33,19 +31,6 @@ def test_a_number_or_a_text_may_be_said_in_a_junctor() -> None:
 def test_fields_of_junctors_are_declared_outside_of_them() -> None:
     nested = {"type": "object", "properties": {"x": {"type": "string"}}, "oneOf": [{"properties": {"y": {}}}]}
     assert [field for field, _ in said(a=nested)] == ["[a].properties[y]"]
-
-
-@pytest.mark.parametrize(
-    ("schema", "message"),
-    [
-        ({"type": "integer", "default": 1}, ""),
-        ({"type": "number", "default": 1}, ""),
-        ({"type": "integer", "default": True}, 'Invalid value: "boolean":  in body must be of type integer: "boolean"'),
-        ({"type": "string", "enum": ["x"], "default": "y"}, 'Unsupported value: "y": supported values: "x"'),
-    ],
-)
-def test_a_default_keeps_to_its_schema(schema: dict[str, Any], message: str) -> None:
-    assert said(a=schema) == ([("[a].default", message)] if message else [])
 
 
 def test_metadata_may_only_be_told_what_names_look_like() -> None:
