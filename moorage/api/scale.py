@@ -29,7 +29,7 @@ def scale_of(obj: Object, paths: Mapping[str, str] | None = None, *, may_lack: b
         if wanted is None and not may_lack:
             text = f'the spec replicas field "{paths["specReplicasPath"]}" does not exist'
             raise InternalError(f"Internal error occurred: {text}", details={"causes": [{"message": text}]})
-        selector = _at(obj, paths.get("labelSelectorPath") or "") or ""
+        selector = _at(obj, paths["labelSelectorPath"]) or "" if paths.get("labelSelectorPath") else ""
     metadata = metadata_of(obj)
     status: dict[str, Any] = {"replicas": current or 0}
     if selector:
