@@ -98,7 +98,8 @@ def found(tools: Tools, request: Request) -> Encoded:
     resource = request.resource
     item = tools.storage.find(resource, request.namespace, request.name)
     if item is None:
-        raise not_found(resource.plural, resource.group, request.name)
+        plural = "componentstatus" if resource.id == "componentstatuses" else resource.plural  # upstream's slip
+        raise not_found(plural, resource.group, request.name)
     return tools.storage.presented(resource, item)
 
 
