@@ -56,7 +56,7 @@ class World:
     def request(self, verb: str, resource: str, name: str, raw: bytes | None, query: dict[str, str]) -> Request:
         """Return a request about `plural.group/subresource`."""
         plural, _, subresource = resource.partition("/")
-        row = builtin(plural)
+        row = self.api.resources.by_id(plural) or builtin(plural)
         self.warnings = []
         return Request(
             SYSTEM,

@@ -1,0 +1,103 @@
+"""Definitions that are established are served; objects of yesterday are read by today's schema."""
+
+from typing import Any
+
+import pytest
+
+from moorage.api.api import Api
+from moorage.api.custom_resources.publication import version_rank
+from moorage.objects.errors import BadRequest, Invalid, MethodNotAllowed, UnsupportedMediaType
+from tests.api.world import World, shown
+
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+WIDGETS = "widgets.example.com"
+SPEC = {"type": "object", "properties": {"a": {"type": "integer", "maximum": 9}, "gone": {"type": "string"}}}
+
+
+def version(name: str = "v1", spec: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"spec": spec or SPEC, "status": {"type": "object"}}}
+    return {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}, **more}
+
+
+def definition(*versions: dict[str, Any]) -> dict[str, Any]:
+    names = {"plural": "widgets", "kind": "Widget"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": list(versions)}
+    return {"metadata": {"name": WIDGETS}, "spec": spec}
+
+
+def widget(**spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": spec}
+
+
+async def establish(world: World, *versions: dict[str, Any]) -> None:
+    made = await world.create(DEFINITIONS, definition(*versions))
+    conditions = [{"type": "Established", "status": "True"}]
+    status = {**made["status"], "acceptedNames": made["spec"]["names"], "conditions": conditions}
+    await world.update(f"{DEFINITIONS}/status", {**made, "status": status})
+
+
+async def test_only_what_is_established_is_served(world: World) -> None:
+    await world.create(DEFINITIONS, definition(version()))
+    assert world.api.resources.by_id(WIDGETS) is None
+
+
+async def test_custom_resources_are_pruned_judged_and_merged(world: World) -> None:
+    await establish(world, version())
+    made = await world.create(WIDGETS, widget(a=1, zz=1))
+    assert made["spec"] == {"a": 1}
+    assert world.warnings == ['unknown field "spec.zz"']
+    with pytest.raises(Invalid):
+        await world.patch(WIDGETS, "w", {"spec": {"a": 10}})
+    with pytest.raises(UnsupportedMediaType):
+        await world.patch(WIDGETS, "w", {"spec": {"a": 2}}, "strategic")
+    with pytest.raises(BadRequest):
+        await world.create(WIDGETS, {**widget(), "apiVersion": "example.com/v2"})
+    assert (await world.patch(WIDGETS, "w", {"spec": {"a": 2}}))["metadata"]["generation"] == 2
+
+
+async def test_a_status_of_its_own_is_only_written_there(world: World) -> None:
+    keeps = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    with_status = version(subresources={"status": {}})
+    with_status["schema"]["openAPIV3Schema"]["properties"]["status"] = keeps
+    await establish(world, with_status)
+    made = await world.create(WIDGETS, {**widget(a=1), "status": {"n": 1}})
+    assert "status" not in made
+    changed = await world.patch(f"{WIDGETS}/status", "w", {"spec": {"a": 5}, "status": {"n": 2}})
+    assert (changed["spec"], changed["status"]) == ({"a": 1}, {"n": 2})
+
+
+async def test_objects_of_yesterday_are_read_by_the_schema_of_today(world: World) -> None:
+    await establish(world, version())
+    await world.create(WIDGETS, widget(a=1, gone="x"))
+    later = {"type": "object", "properties": {"a": {"type": "integer"}, "new": {"type": "string", "default": "d"}}}
+    await world.patch(DEFINITIONS, WIDGETS, {"spec": {"versions": [version(spec=later)]}})
+    assert (await world.get(WIDGETS, "w"))["spec"] == {"a": 1, "new": "d"}
+    again = Api(world.store, world.api.clock, None, None)  # type: ignore[arg-type]
+    await again.load()
+    assert again.resources.by_id(WIDGETS) is not None
+
+
+async def test_a_definition_that_goes_takes_no_new_objects(world: World) -> None:
+    await establish(world, version())
+    request = world.request("delete", DEFINITIONS, WIDGETS, None, {})
+    going = shown(await world.api.delete(request, None))
+    assert going["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
+    with pytest.raises(MethodNotAllowed):
+        await world.create(WIDGETS, widget(a=1))
+
+
+async def test_conversion_by_webhook_is_refused_where_it_would_be_needed(world: World) -> None:
+    hook = {"clientConfig": {"url": "https://a.b/c"}, "conversionReviewVersions": ["v1"]}
+    for versions in ([version()], [version(), version("v2")]):
+        wanted = definition(*versions)
+        wanted["spec"]["conversion"] = {"strategy": "Webhook", "webhook": hook}
+        if len(versions) == 1:
+            await world.create(DEFINITIONS, wanted, dryRun="All")
+        else:
+            with pytest.raises(Invalid, match="this server calls no webhooks"):
+                await world.create(DEFINITIONS, wanted)
+
+
+def test_versions_come_in_the_order_of_kubernetes() -> None:
+    names = ["foo", "v1", "v10", "v2alpha1", "v2", "v1beta1", "v1beta2"]
+    assert sorted(names, key=version_rank) == ["v10", "v2", "v1", "v1beta2", "v1beta1", "v2alpha1", "foo"]
