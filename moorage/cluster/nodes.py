@@ -1,6 +1,7 @@
 """The nodes of a cluster: real ones over the native runtime, simulated ones, and the volumes that they serve."""
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from moorage.cluster.config import CLUSTER_DOMAIN, ClusterConfig
@@ -11,6 +12,7 @@ from moorage.node.agent import Agent, Dispatcher, NodeSettings, Surroundings
 from moorage.node.gateway import LocalGateway
 from moorage.node.images.store import ImageStore
 from moorage.node.node_status import LEASE_SECONDS
+from moorage.node.references import References
 from moorage.node.runtimes.native.host import NativeHost
 from moorage.node.runtimes.native.native import NativeRuntime
 from moorage.node.runtimes.runtime import RuntimeFailure
@@ -40,6 +42,7 @@ class Nodes:
         self._host = NativeHost(self._directory) if config.nodes else None
         self._images: ImageStore | None = None
         self._agents: dict[str, Agent] = {}
+        self._references = References(control.informers)
         self.gateway = LocalGateway(self._agents, control.clock)
         volumes = LocalDriver(config.directory / "volumes")
         volumes.start()
@@ -60,6 +63,11 @@ class Nodes:
             hint = "Nodes that only pretend need none of this: moorage up --nodes 0 --simulated-nodes 3"
             raise StartFailed(str(error), hint=hint) from error
         self._images = ImageStore(self._config.directory / "images", rootless=self._host.mode != "root")
+        self._images.follow(self._images_arrived)
+
+    def _images_arrived(self, is_same: Callable[[str], bool]) -> None:
+        for agent in self._agents.values():
+            agent.images_arrived(is_same)
 
     async def start(self) -> None:
         """Register all nodes and hand them their pods. Raises StartFailed."""
@@ -99,7 +107,10 @@ class Nodes:
         ip = f"10.{128 + index // 65536}.{index // 256 % 256}.{index % 256}"
         runtime = SimulatedRuntime(self._control.clock, index)
         settings = NodeSettings(
-            simulated_machine(name, ip), self._directory / "files" / name, renew_seconds=SIMULATED_RENEW_SECONDS
+            simulated_machine(name, ip),
+            self._directory / "files" / name,
+            renew_seconds=SIMULATED_RENEW_SECONDS,
+            is_real=False,
         )
         await self._add(Agent(settings, runtime, self._around(name)))
 
@@ -113,4 +124,12 @@ class Nodes:
         user = User(f"system:node:{name}", ("system:nodes", "system:authenticated"))
         control = self._control
         client = control.client_for("kubelet", user)
-        return Surroundings(client, control.informers, control.recorder, self.drivers, control.clock, control.tasks)
+        return Surroundings(
+            client,
+            control.informers,
+            control.recorder,
+            self.drivers,
+            control.clock,
+            control.tasks,
+            self._references,
+        )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from moorage.node.containers import NodeFacts
 from moorage.node.mounts import Mounts
 from moorage.node.node_status import LEASE_RENEW_SECONDS, Machine, lease_object, node_object, node_status
 from moorage.node.prober import Prober
+from moorage.node.references import References
 from moorage.node.runtimes.runtime import Runtime
-from moorage.node.worker import PodWorker, Tools
+from moorage.node.tools import Tools
+from moorage.node.worker import PodWorker
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import AlreadyExists, Conflict, NotFound, StatusError
 from moorage.objects.metadata import Object, format_micro_time, uid_of
@@ -35,17 +37,22 @@ class Surroundings:
     drivers: Mapping[str, Driver]
     clock: Clock
     tasks: Tasks
+    references: References | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """One node. directory holds its pods' files and logs; renew_seconds is how often it says that it lives."""
+    """One node. directory holds its pods' files and logs; renew_seconds is how often it says that it lives.
+
+    is_real: its pods have processes that read the files which are mounted for them.
+    """
 
     machine: Machine
     directory: Path
     dns_servers: tuple[str, ...] = ()
     domain: str = "cluster.local"
     renew_seconds: float = LEASE_RENEW_SECONDS
+    is_real: bool = True
 
 
 class Agent:
@@ -60,12 +67,21 @@ class Agent:
         )
         self._settings = settings
         self._around = around
-        mounts = Mounts(settings.directory / "pods", self.name, machine.ip, around.client, around.drivers)
+        mounts = Mounts(
+            settings.directory / "pods",
+            self.name,
+            machine.ip,
+            around.client,
+            around.drivers,
+            around.clock,
+            is_real=settings.is_real,
+        )
         self._tools = Tools(
             around.client,
             runtime,
             mounts,
             Prober(runtime, around.tasks),
+            around.references or References(around.informers),
             around.recorder,
             around.clock,
             around.tasks,
@@ -108,6 +124,11 @@ class Agent:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.vanish()
+
+    def images_arrived(self, is_same: Callable[[str], bool]) -> None:
+        """Images were loaded: pods that wait for one of them go on. is_same: tells whether a reference names one."""
+        for worker in self._workers.values():
+            worker.images_arrived(is_same)
 
     def runs(self, uid: str, container: str, attempt: int) -> bool:
         """Tell whether this attempt at a container was running when its pod was last looked at."""

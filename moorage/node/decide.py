@@ -4,10 +4,12 @@ Read `decide` first; the order of its cases is the life of a pod. Source: the Po
 computePodActions (v1.37).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from moorage.node.observed import (
+    BackOffPull,
     Forget,
     Observed,
     PodDecision,
@@ -20,7 +22,7 @@ from moorage.node.observed import (
     StopContainer,
     StopSandbox,
 )
-from moorage.node.restarts import CRASH, is_sidecar, restarts, wait_seconds
+from moorage.node.restarts import CRASH, is_sidecar, restarts, shown_seconds, wait_seconds
 from moorage.node.status import lost_attempt, status_for
 from moorage.objects.metadata import Object, is_terminating, metadata_of, name_of, parse_time
 
@@ -113,6 +115,8 @@ def _run(seen: Observed, plan: Plan, now: datetime) -> None:
         plan.steps.append(RunSandbox())
         plan.because = "making the sandbox"
         return
+    for container in seen.pod["spec"].get("ephemeralContainers") or ():
+        _visit(seen, container, plan, now)
     for container in seen.pod["spec"].get("initContainers") or ():
         if not _init_done(seen, container, plan, now):
             return
@@ -161,11 +165,23 @@ def _keep(seen: Observed, container: Object, plan: Plan, now: datetime, *, init:
         if not restarts(seen.pod, container, ended.exit_code, init=init):
             return
         delay = wait_seconds(seen.streaks[name], ended.finished_at, now) if name in seen.streaks else 0.0
+        failure = seen.failures.get(name)
+        if failure is not None and failure.attempt >= 0 and (shown := shown_seconds(failure.at, now)) > 0:
+            plan.wait(shown)
+            plan.because = f"container {name}: {failure.message}"
+            return
         if delay > 0:
             plan.wait(delay)
             plan.because = f"back-off before container {name} is started again"
             return
     _start(seen, container, plan, now, 0 if ended is None else ended.attempt + 1)
+
+
+def _visit(seen: Observed, container: Object, plan: Plan, now: datetime) -> None:
+    """Start an ephemeral container, once."""
+    known = seen.latest(container["name"]) or lost_attempt(seen, container)
+    if known is None or known.state == "created":
+        _start(seen, container, plan, now, 0)
 
 
 def _failed_probe(probe: ProbeState) -> str:
@@ -178,11 +194,11 @@ def _failed_probe(probe: ProbeState) -> str:
 def _start(seen: Observed, container: Object, plan: Plan, now: datetime, attempt: int) -> None:
     name, reference = container["name"], container.get("image", "")
     failure = seen.failures.get(name)
-    if failure is not None:
-        due = START_RETRY.first - (now - failure[2]).total_seconds()
+    if failure is not None and failure.attempt < 0:
+        due = START_RETRY.first - (now - failure.at).total_seconds()
         if due > 0:
             plan.wait(due)
-            plan.because = f"container {name}: {failure[1]}"
+            plan.because = f"container {name}: {failure.message}"
             return
     image = seen.images.get(reference)
     if image is None:
@@ -195,8 +211,12 @@ def _start(seen: Observed, container: Object, plan: Plan, now: datetime, attempt
         wait = (image.retry_at - now).total_seconds() if image.retry_at is not None else 0.0
         if wait <= 0:
             plan.steps.append(PullImage(name, reference))
-        else:
+        elif image.reason != "ErrImagePull" or image.failed_at is None:
             plan.wait(wait)
+        elif (shown := shown_seconds(image.failed_at, now)) > 0:
+            plan.wait(min(shown, wait))
+        else:
+            plan.steps.append(BackOffPull(name, reference))
         plan.because = f"image {reference}: {image.message}"
 
 
@@ -218,7 +238,7 @@ def _end(seen: Observed, plan: Plan, now: datetime) -> None:
         return
     mains = [name for name in running if name not in _sidecar_names(seen.pod)]
     for name in mains or running[-1:]:
-        if name not in seen.stopping:
+        if seen.stopping.get(name, math.inf) > grace:  # not told yet, or told with a longer time
             plan.steps.append(StopContainer(name, grace, f"Stopping container {name}"))
     plan.because = f"waiting for {', '.join(mains or running[-1:])} of pod {name_of(seen.pod)} to end"
 

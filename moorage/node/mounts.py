@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moorage.aio.clock import Clock
 from moorage.client.client import Client, Target
 from moorage.node.environment import Missing, field_value, resource_value
+from moorage.node.references import Reference, in_volume
 from moorage.objects.errors import NotFound, StatusError
 from moorage.objects.metadata import Object, annotations_of, name_of, namespace_of, uid_of
 from moorage.volumes.driver import Driver, DriverError
@@ -26,8 +28,16 @@ TOKEN_SECONDS = 3607
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 
 
+#: When a token is replaced, as a part of its life. Source: kubelet's token manager.
+TOKEN_REFRESH = 0.8
+
+
 class MountProblem(Exception):
-    """A volume cannot be made ready now; the message becomes an Event. `fatal` ones will not get better by themselves."""
+    """A volume cannot be made ready now; the message becomes an Event."""
+
+
+class Unsupported(MountProblem):
+    """A kind of volume that this node does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +57,57 @@ class Mounts:
     node_ip: str
     client: Client
     drivers: Mapping[str, Driver]
+    clock: Clock
+    #: Whether there are containers that read the files; simulated ones read none.
+    is_real: bool = True
     ready: dict[str, dict[str, tuple[str, bool]]] = field(default_factory=dict)
+    _refresh_at: dict[str, float] = field(default_factory=dict)
 
     async def prepare(self, pod: Object) -> Mapping[str, tuple[str, bool]]:
         """Return where each volume's content is, and whether it is read-only. Raises MountProblem."""
         sources: dict[str, tuple[str, bool]] = {}
+        self._refresh_at.pop(uid_of(pod), None)
         for volume in pod["spec"].get("volumes") or ():
-            try:
-                sources[volume["name"]] = await self._source(pod, volume)
-            except (DriverError, Missing, StatusError, OSError) as error:
-                raise MountProblem(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from error
+            sources[volume["name"]] = await self._prepared(pod, volume)
         self.ready[uid_of(pod)] = sources
         return sources
+
+    async def refresh(self, pod: Object, reference: Reference | None = None) -> None:
+        """Write the files of a running pod anew: those from a ConfigMap or Secret, else its tokens. Raises MountProblem."""
+        if reference is None:
+            self._refresh_at.pop(uid_of(pod), None)
+        for volume in pod["spec"].get("volumes") or ():
+            named = (reference.resource, reference.name) if reference else None
+            if (named in in_volume(volume, name_of(pod))) if named else _has_token(volume):
+                await self._prepared(pod, volume)
+
+    def refresh_in(self, uid: str) -> float | None:
+        """Return after how many seconds the pod's tokens have to be replaced, None if it has none."""
+        due = self._refresh_at.get(uid)
+        return None if due is None else max(0.0, due - self.clock.monotonic())
+
+    async def _prepared(self, pod: Object, volume: Object) -> tuple[str, bool]:
+        name = volume["name"]
+        try:
+            return await self._source(pod, volume)
+        except Unsupported as problem:
+            raise MountProblem(
+                f"Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], failed to "
+                f'process volumes=[{name}]: failed to get Plugin from volumeSpec for volume "{name}" err={problem}'
+            ) from problem
+        except OSError as error:
+            raise MountProblem(f'MountVolume.SetUp failed for volume "{name}" : {described(error)}') from error
+        except (MountProblem, DriverError, Missing, StatusError) as error:
+            raise MountProblem(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+
+    def directory_of(self, uid: str) -> Path:
+        """Return where everything is that was made for a pod."""
+        return self.root / uid
 
     async def remove(self, uid: str) -> None:
         """Take away what was made for a pod. Content of claims and host paths is not below its directory."""
         self.ready.pop(uid, None)
+        self._refresh_at.pop(uid, None)
         directory = self.root / uid
         if directory.exists():
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
@@ -79,14 +124,16 @@ class Mounts:
         files = await self._files(pod, volume)
         if files is None:
             kinds = [key for key in volume if key != "name"]
-            raise MountProblem(f"volumes of type {kinds[0] if kinds else 'unknown'} are not supported by this node")
+            kind = kinds[0] if kinds else "unknown"
+            raise Unsupported(f"no volume plugin matched: volumes of type {kind} are not supported by this node")
         directory = self._directory(pod, "kubernetes.io~projected", volume["name"], mode=0o755)
-        await asyncio.to_thread(write_files, directory, files)
+        if self.is_real:
+            write_files(directory, files)  # small ones, in memory until the kernel writes them: a thread costs more
         return str(directory), True
 
     def _directory(self, pod: Object, kind: str, name: str, *, mode: int) -> Path:
         directory = self.root / uid_of(pod) / "volumes" / kind / name
-        if not directory.is_dir():
+        if self.is_real and not directory.is_dir():
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(mode)
         return directory
@@ -102,10 +149,21 @@ class Mounts:
             return await driver.publish(volume, self.node)
         spec = volume["spec"]
         if host := spec.get("hostPath"):
-            return _host_path(host["path"], host.get("type") or "DirectoryOrCreate")
+            return self._bound_path(uid_of(volume), host["path"], host.get("type") or "")
         if local := spec.get("local"):
             return _host_path(local["path"], "Directory")
         raise MountProblem(f"volume {volume_name} needs a driver that is not here")
+
+    def _bound_path(self, uid: str, path: str, kind: str) -> str:
+        """Return a volume's path of the machine. It may be made once; missing later, its data is missing, so say it."""
+        seen = self.root.parent / "seen-volumes" / uid
+        if seen.exists() and not os.path.lexists(path):
+            raise MountProblem(f'path "{path}" does not exist')
+        found = _host_path(path, kind)
+        if not seen.exists():
+            seen.parent.mkdir(parents=True, exist_ok=True)
+            seen.touch()
+        return found
 
     async def _files(self, pod: Object, volume: Object) -> Mapping[str, Content] | None:
         if source := volume.get("configMap"):
@@ -130,7 +188,7 @@ class Mounts:
             return self._from_pod(pod, part, mode)
         if part := source.get("serviceAccountToken"):
             return {part["path"]: Content(await self._token(pod, part), mode)}
-        raise MountProblem(f"projections of type {next(iter(source), 'unknown')} are not supported by this node")
+        raise Unsupported(f"projections of type {next(iter(source), 'unknown')} are not supported by this node")
 
     async def _from_object(self, pod: Object, kind: str, source: Object, name: str, mode: int) -> Mapping[str, Content]:
         try:
@@ -171,10 +229,24 @@ class Mounts:
         }
         if audience := source.get("audience"):
             spec["audiences"] = [audience]
+        due = self.clock.monotonic() + spec["expirationSeconds"] * TOKEN_REFRESH
+        self._refresh_at[uid_of(pod)] = min(due, self._refresh_at.get(uid_of(pod), due))
+        if not self.is_real:
+            return b""
         metadata = {"name": account, "namespace": namespace_of(pod)}
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": metadata, "spec": spec}
         answer = await self.client.create("serviceaccounts", request, subresource="token")
         return str(answer["status"]["token"]).encode()
+
+
+def described(error: OSError) -> str:
+    """Return an error of the operating system in the field's words: `/path: no space left on device`."""
+    what = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {what}" if error.filename else what
+
+
+def _has_token(volume: Object) -> bool:
+    return any("serviceAccountToken" in each for each in (volume.get("projected") or {}).get("sources") or ())
 
 
 def _mode(source: Object) -> int:
@@ -191,7 +263,7 @@ def _bytes_of(obj: Object) -> dict[str, bytes]:
 
 def _host_path(path: str, kind: str) -> str:
     """Return a path of the machine, made or checked as its type asks. Raises MountProblem."""
-    if kind == "DirectoryOrCreate":
+    if kind == "DirectoryOrCreate" or (not kind and not os.path.lexists(path)):
         Path(path).mkdir(parents=True, exist_ok=True, mode=0o755)
     elif kind == "FileOrCreate" and not Path(path).exists():
         Path(path).touch(mode=0o644)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from moorage.node.runtimes.runtime import ContainerState, SandboxState
 from moorage.objects.metadata import Object
@@ -10,14 +11,27 @@ from moorage.objects.metadata import Object
 
 @dataclass(frozen=True, slots=True)
 class ImageWork:
-    """How far an image of the pod is. id is set once it is here; `failures` counts pulls that failed in a row."""
+    """How far an image of the pod is. id is set once it is here; `failures` counts pulls that failed in a row.
+
+    reason and message are what the container's status shows until then.
+    """
 
     id: str = ""
     pulling: bool = False
     reason: str = ""
     message: str = ""
     failures: int = 0
+    failed_at: datetime | None = None
     retry_at: datetime | None = None
+
+
+class Failure(NamedTuple):
+    """Why a container could not be started. attempt: the one that was made for it and ended at once, -1 if none was."""
+
+    reason: str
+    message: str
+    at: datetime
+    attempt: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +61,8 @@ class Observed:
     images:   by reference; work that was never begun is absent.
     probes:   by container name, of the attempt that runs.
     streaks:  by container name.
-    stopping: containers that were told to end.
-    failures: by container name: (reason, message) of the last attempt that could not even be started, and when.
+    stopping: containers that were told to end, and within how many seconds.
+    failures: by container name: why its last start failed.
     """
 
     pod: Object
@@ -58,8 +72,8 @@ class Observed:
     images: Mapping[str, ImageWork] = field(default_factory=dict)
     probes: Mapping[str, ProbeState] = field(default_factory=dict)
     streaks: Mapping[str, Streak] = field(default_factory=dict)
-    stopping: frozenset[str] = frozenset()
-    failures: Mapping[str, tuple[str, str, datetime]] = field(default_factory=dict)
+    stopping: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
 
     def latest(self, container: str) -> ContainerState | None:
         """Return the newest attempt at a container that the runtime knows."""
@@ -95,6 +109,14 @@ class PullImage:
 
 
 @dataclass(frozen=True, slots=True)
+class BackOffPull:
+    """Tell that the next pull of an image has to wait."""
+
+    container: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartContainer:
     """Create and start an attempt at a container."""
 
@@ -122,7 +144,7 @@ class Forget:
     """Remove the pod's files (not its volumes' data) and, once that is done, its object."""
 
 
-Step = PrepareMounts | RunSandbox | PullImage | StartContainer | StopContainer | StopSandbox | Forget
+Step = PrepareMounts | RunSandbox | PullImage | BackOffPull | StartContainer | StopContainer | StopSandbox | Forget
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ FORGIVEN_AFTER = 600.0
 #: The delay before an image that could not be pulled is pulled again.
 PULL = Backoff(first=10.0, most=300.0)
 
+#: The delay before volumes that could not be mounted are tried again. Source: kubelet's exponentialbackoff package.
+MOUNT = Backoff(first=0.5, most=122.0)
+
+#: How long an error stays in the status before the back-off that follows from it is shown, in seconds.
+SHOWN_SECONDS = 1.0
+
 
 def is_sidecar(container: Object) -> bool:
     """Tell whether an init container keeps running beside the others."""
@@ -37,7 +43,7 @@ def restarts(pod: Object, container: Object, exit_code: int, *, init: bool) -> b
 
 def streak_after(streak: Streak, ended: ContainerState) -> Streak:
     """Return the streak after an attempt ended: longer, or begun anew if the attempt ran long enough."""
-    if ended.finished_at - ended.started_at >= FORGIVEN_AFTER:
+    if ended.started_at and ended.finished_at - ended.started_at >= FORGIVEN_AFTER:
         return Streak(1)
     return Streak(streak.count + 1)
 
@@ -46,3 +52,8 @@ def wait_seconds(streak: Streak, finished_at: float, now: datetime) -> float:
     """Return how long the next attempt still has to wait; the first restart comes at once."""
     due = finished_at + CRASH.delay(streak.count - 1)
     return max(0.0, due - now.timestamp())
+
+
+def shown_seconds(since: datetime, now: datetime) -> float:
+    """Return for how long an error of this moment is still shown."""
+    return max(0.0, SHOWN_SECONDS - (now - since).total_seconds())

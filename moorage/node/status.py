@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.node.observed import ImageWork, Observed
-from moorage.node.restarts import is_sidecar, restarts, wait_seconds
+from moorage.node.observed import Observed
+from moorage.node.restarts import is_sidecar, restarts, shown_seconds, wait_seconds
 from moorage.node.runtimes.runtime import ContainerState
 from moorage.objects.metadata import (
     Object,
@@ -20,6 +20,9 @@ from moorage.objects.metadata import (
     namespace_of,
     uid_of,
 )
+
+#: The exit code and the start time of a container whose command could not be executed. Source: containerd's.
+NOT_STARTED_EXIT_CODE, NEVER = 128, "1970-01-01T00:00:00Z"
 
 #: The exit code of a container that vanished with its machine. Source: kubelet's ContainerStatusUnknown.
 LOST_EXIT_CODE = 137
@@ -142,12 +145,11 @@ def _state(
     name = container["name"]
     if state is not None and state.state == "running":
         return {"running": {"startedAt": _time(state.started_at)}}
-    if ended is not None and not (
-        restarts(seen.pod, container, ended.exit_code, init=init) and not is_terminating(seen.pod)
-    ):
+    if ended is not None and not _runs_again(seen, container, ended.exit_code, init=init):
         return {"terminated": _terminated(ended)}
-    if failure := seen.failures.get(name):
-        return {"waiting": {"reason": failure[0], "message": failure[1]}}
+    failure = seen.failures.get(name)
+    if failure is not None and (failure.attempt < 0 or shown_seconds(failure.at, now) > 0):
+        return {"waiting": {"reason": failure.reason, "message": failure.message}}
     if ended is not None and name in seen.streaks:
         delay = wait_seconds(seen.streaks[name], ended.finished_at, now)
         if delay > 0 and seen.streaks[name].count > 1:
@@ -156,9 +158,20 @@ def _state(
             return {"terminated": _terminated(ended)}
     image = seen.images.get(container.get("image", ""))
     if image is not None and image.reason and not image.id:
-        return {"waiting": _image_waiting(container, image)}
+        return {"waiting": {"reason": image.reason, "message": image.message}}
     initializing = not init and any(True for _ in _unfinished_inits(seen))
     return {"waiting": {"reason": "PodInitializing" if initializing else "ContainerCreating"}}
+
+
+def _runs_again(seen: Observed, container: Object, exit_code: int, *, init: bool) -> bool:
+    """Tell whether an ended container is started again; an ephemeral one never is."""
+    if is_terminating(seen.pod) or _is_ephemeral(seen.pod, container):
+        return False
+    return restarts(seen.pod, container, exit_code, init=init)
+
+
+def _is_ephemeral(pod: Object, container: Object) -> bool:
+    return any(each["name"] == container["name"] for each in pod["spec"].get("ephemeralContainers") or ())
 
 
 def _unfinished_inits(seen: Observed) -> Any:
@@ -182,13 +195,6 @@ def _crash_loop(seen: Observed, container: Object, count: int) -> dict[str, Any]
     }
 
 
-def _image_waiting(container: Object, image: ImageWork) -> dict[str, Any]:
-    if image.reason == "ErrImagePull" and image.failures > 1:
-        text = f'Back-off pulling image "{container.get("image", "")}": ErrImagePull: {image.message}'
-        return {"reason": "ImagePullBackOff", "message": text}
-    return {"reason": image.reason, "message": image.message}
-
-
 def _terminated(state: ContainerState) -> dict[str, Any]:
     if not state.finished_at and state.exit_code == LOST_EXIT_CODE:
         return {
@@ -198,13 +204,15 @@ def _terminated(state: ContainerState) -> dict[str, Any]:
             "startedAt": None,
             "finishedAt": None,
         }
+    never_ran = state.exit_code == NOT_STARTED_EXIT_CODE and not state.started_at
     reason = "OOMKilled" if state.oom_killed else ("Completed" if state.exit_code == 0 else "Error")
+    reason = "StartError" if never_ran else reason
     result: dict[str, Any] = {"exitCode": state.exit_code, "reason": reason}
     if state.message:
         result["message"] = state.message
     if state.signal:
         result["signal"] = state.signal
-    result["startedAt"] = _time(state.started_at)
+    result["startedAt"] = NEVER if never_ran else _time(state.started_at)
     result["finishedAt"] = _time(state.finished_at)
     if state.id:
         result["containerID"] = f"moorage://{state.id}"

@@ -5,22 +5,19 @@ Slow work (pulling, stopping) runs beside the loop and is part of what it sees, 
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
 
-from moorage.aio.clock import Clock
-from moorage.aio.tasks import Tasks
-from moorage.client.client import Client, Selection, Target
-from moorage.node.containers import NodeFacts, container_config, mounts_for, sandbox_config
+from moorage.client.client import Target
+from moorage.node.containers import log_directory, sandbox_config
 from moorage.node.decide import containers_of, decide
-from moorage.node.environment import Missing, environment_for
-from moorage.node.mounts import MountProblem, Mounts
+from moorage.node.launcher import Launcher
+from moorage.node.mounts import MountProblem
 from moorage.node.observed import (
+    BackOffPull,
     Forget,
-    ImageWork,
     Observed,
     PodDecision,
     PrepareMounts,
@@ -32,36 +29,23 @@ from moorage.node.observed import (
     StopSandbox,
     Streak,
 )
-from moorage.node.prober import Place, ProbeFailed, Prober, run_handler
-from moorage.node.restarts import PULL, streak_after
-from moorage.node.runtimes.runtime import ContainerState, Runtime, RuntimeFailure
-from moorage.objects.actions import Record
-from moorage.objects.errors import Conflict, NotFound, StatusError
+from moorage.node.prober import Place
+from moorage.node.pulls import Pulls
+from moorage.node.references import Reference, references_of
+from moorage.node.restarts import MOUNT, streak_after
+from moorage.node.runtimes.runtime import ContainerState, RuntimeFailure, SandboxState
+from moorage.node.termination import with_message
+from moorage.node.tools import Tools
+from moorage.objects.errors import Conflict, NotFound
 from moorage.objects.metadata import Object, is_terminating, name_of, namespace_of, revision_of, uid_of
-from moorage.reconciler.events import Recorder
 
 log = logging.getLogger(__name__)
 
-#: How long to wait before volumes, or a sandbox, that could not be made are tried again, in seconds.
+#: How long to wait before a sandbox that could not be made, or a refresh that failed, is tried again, in seconds.
 RETRY_SECONDS = 2.0
 
 #: How many rounds a pod may take without waiting; more is a fault of the rule.
 ROUNDS_MOST = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all pods of a node share."""
-
-    client: Client
-    runtime: Runtime
-    mounts: Mounts
-    prober: Prober
-    recorder: Recorder
-    clock: Clock
-    tasks: Tasks
-    facts: NodeFacts
-    allocatable: Mapping[str, str]
 
 
 class PodWorker:
@@ -72,12 +56,15 @@ class PodWorker:
         self.pod = pod
         self.uid = uid_of(pod)
         self._wake = asyncio.Event()
+        self._pulls = Pulls(tools, self.wake)
+        self._launcher = Launcher(tools, self.wake)
         self._mounts = ""
-        self._images: dict[str, ImageWork] = {}
+        self._mount_failures = 0
+        self._changed: set[Reference] = set()
         self._streaks: dict[str, Streak] = {}
         self._counted: dict[str, int] = {}
-        self._stopping: set[str] = set()
-        self._failures: dict[str, tuple[str, str, datetime]] = {}
+        #: Ended attempts as they are shown, by container id.
+        self._ends: dict[str, ContainerState] = {}
         self._gone = False
         #: The attempts that ran when the pod was last looked at, by container name.
         self.running: dict[str, int] = {}
@@ -103,6 +90,19 @@ class PodWorker:
         """Look again soon."""
         self._wake.set()
 
+    def images_arrived(self, is_same: Callable[[str], bool]) -> None:
+        """Images were loaded; `is_same` tells whether a reference names one of them."""
+        self._pulls.arrived(is_same)
+
+    def _referenced_changed(self, reference: Reference) -> None:
+        """A ConfigMap, Secret or claim that the pod names has changed: what waited for it may go on."""
+        self._launcher.retry()
+        if self._mounts == "ready":
+            self._changed.add(reference)
+        else:
+            self._mounts, self._mount_failures = "", 0
+        self.wake()
+
     async def run(self) -> None:
         """Work until the pod is forgotten."""
         while True:
@@ -110,8 +110,11 @@ class PodWorker:
             again, done = await self._settle()
             if done:
                 return
+            await self._refresh_files()
+            due = self._tools.mounts.refresh_in(self.uid)
+            waits = [each for each in (again, due) if each is not None]
             try:
-                async with asyncio.timeout(again):
+                async with asyncio.timeout(min(waits, default=None)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -131,17 +134,31 @@ class PodWorker:
         log.error("pod_does_not_settle pod=%s/%s", namespace_of(self.pod), name_of(self.pod))
         return RETRY_SECONDS, False
 
+    async def _refresh_files(self) -> None:
+        """Write anew the files whose ConfigMap or Secret has changed, and tokens that have become old."""
+        if self._mounts != "ready" or is_terminating(self.pod):
+            return
+        due = self._tools.mounts.refresh_in(self.uid)
+        work: list[Reference | None] = [*self._changed, *([None] if due is not None and due <= 0 else ())]
+        self._changed.clear()
+        for reference in work:
+            try:
+                await self._tools.mounts.refresh(self.pod, reference)
+            except MountProblem as problem:
+                self._event("Warning", "FailedMount", str(problem))
+                if reference is not None:
+                    self._later("refresh", RETRY_SECONDS, partial(self._changed.add, reference))
+
     async def _observe(self) -> Observed:
         sandbox = await self._tools.runtime.sandbox_state(self.uid)
         seen = Observed(
             pod=self.pod,
             node_ip=self._tools.facts.ip,
-            sandbox=sandbox,
+            sandbox=self._with_messages(sandbox) if sandbox is not None else None,
             mounts=self._mounts,
-            images=self._images,
-            streaks=self._streaks,
-            stopping=frozenset(self._stopping),
-            failures=self._failures,
+            images=self._pulls.images,
+            stopping=self._launcher.stopping,
+            failures=self._launcher.failures,
         )
         running = self.running = {}
         for container in containers_of(self.pod):
@@ -153,20 +170,34 @@ class PodWorker:
                 place = Place(self.pod, container, state.id)
                 self._tools.prober.watch(place, state.attempt, partial(self._probed, container))
             elif state.state == "exited":
-                self._ended(state)
+                self._ended(state, container)
         return replace(seen, probes=self._tools.prober.states(self.uid, running), streaks=dict(self._streaks))
 
-    def _ended(self, state: ContainerState) -> None:
+    def _with_messages(self, sandbox: SandboxState) -> SandboxState:
+        """Add to ended attempts what they say of their end; the files are read once."""
+        if not self._tools.mounts.is_real or all(each.state != "exited" for each in sandbox.containers):
+            return sandbox
+        shown = []
+        for state in sandbox.containers:
+            if state.state == "exited" and state.id not in self._ends:
+                container = next((each for each in containers_of(self.pod) if each["name"] == state.name), {})
+                log_file = Path(log_directory(self._tools.facts, self.pod)) / state.name / f"{state.attempt}.log"
+                directory = self._tools.mounts.directory_of(self.uid)
+                self._ends[state.id] = with_message(state, container, directory, log_file)
+            shown.append(self._ends.get(state.id, state))
+        return replace(sandbox, containers=tuple(shown))
+
+    def _ended(self, state: ContainerState, container: Object) -> None:
         if self._counted.get(state.name, -1) >= state.attempt:
             return
         self._counted[state.name] = state.attempt
         self._tools.prober.forget(self.uid, state.name)
         self._streaks[state.name] = streak_after(self._streaks.get(state.name, Streak()), state)
-        container = next(each for each in containers_of(self.pod) if each["name"] == state.name)
-        self._images.pop(container.get("image", ""), None)
+        self._pulls.forget(container.get("image", ""))
         if self._streaks[state.name].count > 1 and not is_terminating(self.pod):
             where = f"{name_of(self.pod)}_{namespace_of(self.pod)}({self.uid})"
-            self._event("Warning", "BackOff", f"Back-off restarting failed container {state.name} in pod {where}")
+            text = f"Back-off restarting failed container {state.name} in pod {where}"
+            self._event("Warning", "BackOff", text, container)
 
     def _probed(self, container: Object, text: str) -> None:
         if text:
@@ -182,179 +213,57 @@ class PodWorker:
             case RunSandbox():
                 await self._run_sandbox()
             case PullImage():
-                await self._pull(step)
+                await self._pulls.pull(self.pod, self._spec_of(step.container), step)
+            case BackOffPull():
+                self._pulls.back_off(self.pod, self._spec_of(step.container), step)
             case StartContainer():
-                await self._start(step)
+                await self._launcher.start(self.pod, self._spec_of(step.container), step)
             case StopContainer():
-                self._stopping.add(step.container)
-                self._tools.tasks.start(f"stop/{name_of(self.pod)}/{step.container}", self._stop(step))
+                work = self._launcher.stop(self.pod, self._spec_of(step.container), step)
+                self._launcher.stopping[step.container] = step.grace_seconds
+                self._tools.tasks.start(f"stop/{name_of(self.pod)}/{step.container}", work)
             case StopSandbox():
                 await self._tools.runtime.stop_sandbox(self.uid)
             case Forget():
                 await self._forget(decision)
 
     async def _prepare_mounts(self) -> None:
+        self._tools.references.watch(self.uid, references_of(self.pod), self._referenced_changed)
         try:
             await self._tools.mounts.prepare(self.pod)
         except MountProblem as problem:
             self._mounts = str(problem)
+            self._mount_failures += 1
             self._event("Warning", "FailedMount", str(problem))
-            self._later("mounts", lambda: setattr(self, "_mounts", ""))
+            self._later("mounts", MOUNT.delay(self._mount_failures), self._mount_again)
         else:
-            self._mounts = "ready"
+            self._mounts, self._mount_failures = "ready", 0
+
+    def _mount_again(self) -> None:
+        if self._mounts != "ready":
+            self._mounts = ""
 
     async def _run_sandbox(self) -> None:
         try:
             await self._tools.runtime.run_sandbox(sandbox_config(self.pod, self._tools.facts))
-        except RuntimeFailure as error:
+        except (RuntimeFailure, OSError) as error:
             text = f"Failed to create pod sandbox: {error}"
             self._event("Warning", "FailedCreatePodSandBox", text)
             self._mounts = text
-            self._later("sandbox", lambda: setattr(self, "_mounts", "ready"))
+            self._later("sandbox", RETRY_SECONDS, lambda: setattr(self, "_mounts", "ready"))
 
-    def _later(self, name: str, act: Any) -> None:
+    def _later(self, name: str, seconds: float, act: Callable[[], None]) -> None:
         async def wait() -> None:
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(seconds)
             act()
             self.wake()
 
         self._tools.tasks.start(f"retry/{name}/{name_of(self.pod)}", wait())
 
-    async def _pull(self, step: PullImage) -> None:
-        container = self._spec_of(step.container)
-        policy = container.get("imagePullPolicy") or "IfNotPresent"
-        before = self._images.get(step.reference, ImageWork())
-        if await self._present(step, before, again=policy == "Always"):
-            return
-        if policy == "Never":
-            text = f'Container image "{step.reference}" is not present with pull policy of Never'
-            self._not_pulled(step, before, "ErrImageNeverPull", text)
-            return
-        self._images[step.reference] = replace(before, pulling=True)
-        self._tools.tasks.start(f"pull/{step.reference}", self._fetch(step, before))
-
-    async def _present(self, step: PullImage, before: ImageWork, *, again: bool) -> bool:
-        """Take the image if it is here; an unreadable name counts as a failed pull.
-
-        again: ask the registry whether there is a newer one. An image that was loaded has no registry to ask: it is
-        the answer for its name.
-        """
-        try:
-            image = await self._tools.runtime.image_status(step.reference)
-        except RuntimeFailure as error:
-            self._not_pulled(step, before, error.reason, str(error))
-            return True
-        if image is None or (again and image.digest):
-            return False
-        self._images[step.reference] = ImageWork(id=image.id)
-        text = f'Container image "{step.reference}" already present on machine and can be accessed by the pod'
-        self._event("Normal", "Pulled", text, self._spec_of(step.container))
-        return True
-
-    async def _fetch(self, step: PullImage, before: ImageWork) -> None:
-        container, began = self._spec_of(step.container), self._tools.clock.monotonic()
-        self._event("Normal", "Pulling", f'Pulling image "{step.reference}"', container)
-        try:
-            image = await self._tools.runtime.pull_image(step.reference)
-        except RuntimeFailure as error:
-            self._not_pulled(step, before, error.reason, str(error))
-        else:
-            self._images[step.reference] = ImageWork(id=image.id)
-            took = f"{self._tools.clock.monotonic() - began:.3f}s"
-            text = f'Successfully pulled image "{step.reference}" in {took} ({took} including waiting).'
-            self._event("Normal", "Pulled", f"{text} Image size: {image.size_bytes} bytes.", container)
-        self.wake()
-
-    def _not_pulled(self, step: PullImage, before: ImageWork, reason: str, message: str) -> None:
-        container = self._spec_of(step.container)
-        failures = before.failures + 1
-        reason = "ErrImagePull" if reason == "RegistryUnavailable" else reason
-        due = self._tools.clock.now() + timedelta(seconds=PULL.delay(failures))
-        self._images[step.reference] = ImageWork(reason=reason, message=message, failures=failures, retry_at=due)
-        if reason == "ErrImagePull":
-            self._event("Warning", "Failed", f'Failed to pull image "{step.reference}": {message}', container)
-            self._event("Normal", "BackOff", f'Back-off pulling image "{step.reference}"', container)
-        else:
-            self._event("Warning", reason if reason == "ErrImageNeverPull" else "InspectFailed", message, container)
-        self._event("Warning", "Failed", f"Error: {reason}", container)
-
-    async def _start(self, step: StartContainer) -> None:
-        container = self._spec_of(step.container)
-        self._failures.pop(step.container, None)
-        self._stopping.discard(step.container)
-        try:
-            environment = await self._environment(container)
-            sources = self._tools.mounts.ready.get(self.uid, {})
-            mounts = mounts_for(container, sources, environment)
-        except (Missing, StatusError, ValueError, KeyError) as error:
-            self._not_started(container, "CreateContainerConfigError", str(error))
-            return
-        config = container_config(self.pod, container, step.attempt, step.image, environment, mounts)
-        reason = "CreateContainerError"
-        try:
-            made = await self._tools.runtime.create_container(self.uid, config)
-            self._event("Normal", "Created", "Container created", container)
-            reason = "RunContainerError"
-            await self._tools.runtime.start_container(self.uid, made)
-        except RuntimeFailure as error:
-            self._not_started(container, error.reason or reason, str(error))
-            return
-        self._event("Normal", "Started", "Container started", container)
-        if handler := (container.get("lifecycle") or {}).get("postStart"):
-            self._tools.tasks.start(f"postStart/{step.container}", self._post_start(container, made, handler))
-
-    def _not_started(self, container: Object, reason: str, message: str) -> None:
-        self._failures[container["name"]] = (reason, message, self._tools.clock.now())
-        self._event("Warning", "Failed", f"Error: {message}", container)
-
-    async def _post_start(self, container: Object, made: str, handler: Object) -> None:
-        try:
-            await run_handler(self._tools.runtime, Place(self.pod, container, made), handler, None)
-        except ProbeFailed:
-            self._event("Warning", "FailedPostStartHook", "PostStartHook failed", container)
-            grace = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
-            await self._stop(StopContainer(container["name"], grace, f"Stopping container {container['name']}"))
-
-    async def _environment(self, container: Object) -> dict[str, str]:
-        namespace, sources = namespace_of(self.pod), {}
-        for kind, name in _referenced(container):
-            try:
-                sources[kind, name] = await self._tools.client.get(Target(kind, namespace, name))
-            except NotFound:
-                continue
-        services = [item.object for item in (await self._tools.client.list("services", Selection(namespace))).items]
-        if namespace != "default":
-            services += [
-                item.object for item in (await self._tools.client.list("services", Selection("default"))).items
-            ]
-        sandbox = await self._tools.runtime.sandbox_state(self.uid)
-        facts = {"hostIP": self._tools.facts.ip, "podIP": sandbox.ip if sandbox else "", **self._tools.allocatable}
-        return environment_for(self.pod, container, lambda kind, name: sources.get((kind, name)), services, facts)
-
-    async def _stop(self, step: StopContainer) -> None:
-        container, began = self._spec_of(step.container), self._tools.clock.monotonic()
-        self._event("Normal", "Killing", step.why, container)
-        state = (await self._observe()).latest(step.container)
-        if state is None or state.state != "running":
-            return
-        try:
-            if handler := (container.get("lifecycle") or {}).get("preStop"):
-                await self._pre_stop(Place(self.pod, container, state.id), handler, step.grace_seconds)
-            left = max(0.0, step.grace_seconds - (self._tools.clock.monotonic() - began))
-            await self._tools.runtime.stop_container(self.uid, state.id, left)
-        finally:
-            self._stopping.discard(step.container)
-            self.wake()
-
-    async def _pre_stop(self, place: Place, handler: Object, grace_seconds: float) -> None:
-        try:
-            await run_handler(self._tools.runtime, place, handler, grace_seconds)
-        except ProbeFailed:
-            self._event("Warning", "FailedPreStopHook", "PreStopHook failed", place.container)
-
     async def _forget(self, decision: PodDecision) -> None:
         """Remove the pod from this machine, then its object; in this order, so that a crash repeats the first."""
         await self._publish(decision)
+        self._tools.references.forget(self.uid)
         for container in containers_of(self.pod):
             self._tools.prober.forget(self.uid, container["name"])
         await self._tools.runtime.remove_sandbox(self.uid)
@@ -389,29 +298,4 @@ class PodWorker:
         return next(each for each in containers_of(self.pod) if each["name"] == name)
 
     def _event(self, kind: str, reason: str, message: str, container: Object | None = None) -> None:
-        path = _path_of(self.pod, container["name"]) if container else ""
-        record = Record(self.pod, reason, message, kind, path=path, host=self._tools.facts.name)
-        self._tools.recorder.record(record, "kubelet")
-
-
-def _path_of(pod: Object, name: str) -> str:
-    """Return how an Event names a container of a pod."""
-    for part in ("initContainers", "containers", "ephemeralContainers"):
-        if any(each["name"] == name for each in pod["spec"].get(part) or ()):
-            return f"spec.{part}{{{name}}}"
-    return ""
-
-
-def _referenced(container: Object) -> set[tuple[str, str]]:
-    """Return the ConfigMaps and Secrets that a container's environment names."""
-    found: set[tuple[str, str]] = set()
-    for each in container.get("envFrom") or ():
-        for field, kind in (("configMapRef", "configmaps"), ("secretRef", "secrets")):
-            if field in each:
-                found.add((kind, each[field]["name"]))
-    for each in container.get("env") or ():
-        origin = each.get("valueFrom") or {}
-        for field, kind in (("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets")):
-            if field in origin:
-                found.add((kind, origin[field]["name"]))
-    return found
+        self._tools.tell(self.pod, kind, reason, message, container)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from moorage.node.decide import decide
 from moorage.node.observed import (
+    BackOffPull,
+    Failure,
     Forget,
     ImageWork,
     Observed,
@@ -22,7 +24,7 @@ from moorage.node.observed import (
     StopSandbox,
     Streak,
 )
-from moorage.node.restarts import streak_after
+from moorage.node.restarts import SHOWN_SECONDS, streak_after
 from moorage.node.runtimes.runtime import ContainerState, SandboxState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -213,26 +215,83 @@ def test_a_container_that_is_not_alive_is_stopped_and_started_again() -> None:
     assert decision.steps == (StopContainer("c", 30.0, "Container c failed liveness probe, will be restarted"),)
 
 
-def test_an_image_that_cannot_be_pulled_waits_and_says_why() -> None:
-    world = World(pod())
-    world.seen = replace(
-        world.seen,
-        mounts="ready",
-        sandbox=SandboxState("u", "p", "ns", "10.124.1.2", ready=True),
-        images={
-            "i": ImageWork(
-                reason="ErrImagePull", message="no such host", failures=2, retry_at=NOW + timedelta(seconds=20)
-            ),
-        },
-    )
-    decision = decide(world.seen, NOW)
+def waiting_for(work: ImageWork) -> Observed:
+    sandbox = SandboxState("u", "p", "ns", "10.124.1.2", ready=True)
+    return Observed(pod(), "10.0.0.1", sandbox=sandbox, mounts="ready", images={"i": work})
+
+
+def test_an_image_that_cannot_be_pulled_shows_why_before_it_shows_that_it_waits() -> None:
+    work = ImageWork("", False, "ErrImagePull", "no such host", 2, NOW, NOW + timedelta(seconds=20))
+    decision = decide(waiting_for(work), NOW)
     assert decision.steps == ()
-    assert decision.look_again_in == pytest.approx(20)
+    assert decision.look_again_in == pytest.approx(SHOWN_SECONDS)
     assert decision.status["phase"] == "Pending"
     assert decision.status["containerStatuses"][0]["state"]["waiting"] == {
-        "reason": "ImagePullBackOff",
-        "message": 'Back-off pulling image "i": ErrImagePull: no such host',
+        "reason": "ErrImagePull",
+        "message": "no such host",
     }
+    later = decide(waiting_for(work), NOW + timedelta(seconds=SHOWN_SECONDS))
+    assert later.steps == (BackOffPull("c", "i"),)
+    again = decide(waiting_for(replace(work, reason="ImagePullBackOff")), NOW + timedelta(seconds=SHOWN_SECONDS))
+    assert again.steps == ()
+    assert again.look_again_in == pytest.approx(20 - SHOWN_SECONDS)
+    due = decide(waiting_for(replace(work, reason="ImagePullBackOff")), NOW + timedelta(seconds=20))
+    assert due.steps == (PullImage("c", "i"),)
+
+
+def test_an_image_that_was_loaded_is_looked_for_at_once() -> None:
+    work = ImageWork("", False, "ImagePullBackOff", "no such host", 2, NOW, None)
+    assert decide(waiting_for(work), NOW).steps == (PullImage("c", "i"),)
+
+
+def test_a_command_that_cannot_be_executed_shows_its_error_then_its_back_off() -> None:
+    world = World(pod())
+    world.settle()
+    stamp = NOW.timestamp()
+    world.state("c", 0, state="exited", exit_code=128, started_at=0.0, finished_at=stamp, message="no such file")
+    world.seen = replace(
+        world.seen,
+        streaks={"c": Streak(1)},
+        failures={"c": Failure("RunContainerError", "no such file", NOW, attempt=0)},
+    )
+    first = decide(world.seen, NOW)
+    status = first.status["containerStatuses"][0]
+    assert first.steps == ()
+    assert status["state"]["waiting"] == {"reason": "RunContainerError", "message": "no such file"}
+    ended = status["lastState"]["terminated"]
+    assert (ended["exitCode"], ended["reason"], ended["startedAt"]) == (128, "StartError", "1970-01-01T00:00:00Z")
+    later = NOW + timedelta(seconds=SHOWN_SECONDS)
+    assert decide(world.seen, later).steps == (StartContainer("c", 1, "sha256:1"),)
+    world.seen = replace(world.seen, streaks={"c": Streak(2)})
+    shown = decide(world.seen, later).status["containerStatuses"][0]["state"]["waiting"]
+    assert shown["reason"] == "CrashLoopBackOff"
+
+
+def test_a_container_that_never_started_is_not_forgiven() -> None:
+    never = ContainerState("c", 3, "c-3", "exited", exit_code=128, finished_at=NOW.timestamp())
+    assert streak_after(Streak(3), never) == Streak(4)
+
+
+def test_a_shorter_grace_period_is_told_to_containers_that_end_already() -> None:
+    world = World(pod())
+    world.settle()
+    ending = {"deletionTimestamp": "2026-11-24T12:00:00Z", "deletionGracePeriodSeconds": 30}
+    world.seen = replace(world.seen, pod=pod(**ending), stopping={"c": 30.0})
+    assert decide(world.seen, NOW).steps == ()
+    world.seen = replace(world.seen, pod=pod(**{**ending, "deletionGracePeriodSeconds": 1}))
+    assert decide(world.seen, NOW).steps == (StopContainer("c", 1.0, "Stopping container c"),)
+
+
+def test_an_ephemeral_container_runs_once() -> None:
+    obj = pod()
+    world = World({**obj, "spec": {**obj["spec"], "ephemeralContainers": [{"name": "debug", "image": "i"}]}})
+    world.settle()
+    assert world.seen.latest("debug") is not None
+    world.end("debug", code=1)
+    decision = world.settle()
+    assert decision.steps == ()
+    assert decision.status["phase"] == "Running"
+    assert "terminated" in decision.status["ephemeralContainerStatuses"][0]["state"]
 
 
 def test_a_deadline_ends_the_pod() -> None:

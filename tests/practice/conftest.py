@@ -14,7 +14,8 @@ from tests.practice.lesson import Lesson
 UNPRIVILEGED = 3001
 
 
-def _lesson(directory: Path, user: int) -> Iterator[Lesson]:
+def open_lesson(directory: Path, user: int, nodes: int = 3) -> Iterator[Lesson]:
+    """Yield a cluster that has the practice's images, as root (0) or as somebody else; skips where that cannot be."""
     kubectl = os.environ.get("MOORAGE_KUBECTL") or shutil.which("kubectl")
     if not kubectl:
         pytest.skip("no kubectl: scripts/test fetches one")
@@ -28,7 +29,7 @@ def _lesson(directory: Path, user: int) -> Iterator[Lesson]:
         ).returncode:
             pytest.skip("this machine refuses user namespaces")
         os.chown(directory, user, user)
-    lesson = Lesson(directory, kubectl, user=user)
+    lesson = Lesson(directory, kubectl, nodes=nodes, user=user)
     archive = docker_archive(
         directory / "app.tar",
         ["kubetm/app:latest", "kubetm/init:latest"],
@@ -48,4 +49,4 @@ def lesson(request: pytest.FixtureRequest) -> Iterator[Lesson]:
         pytest.skip("not root")
     # Not below pytest's own directory, which nobody else may enter.
     with tempfile.TemporaryDirectory(prefix="moorage-practice-") as directory:
-        yield from _lesson(Path(directory), request.param)
+        yield from open_lesson(Path(directory), request.param)

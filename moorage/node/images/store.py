@@ -60,6 +60,7 @@ class ImageStore:
         self._unpacking: dict[str, asyncio.Lock] = {}
         self._numbers = itertools.count()
         self._users: list[Callable[[], Iterable[str]]] = []
+        self._followers: list[Callable[[Callable[[str], bool]], None]] = []
         for name in ("layers", "images", "tmp"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         for leftover in (self.directory / "tmp").iterdir():
@@ -77,6 +78,19 @@ class ImageStore:
     def count_users(self, users: Callable[[], Iterable[str]]) -> None:
         """Ask `users` for the ids (or references) of images in use before one is removed."""
         self._users.append(users)
+
+    def follow(self, arrived: Callable[[Callable[[str], bool]], None]) -> None:
+        """Call `arrived` after images were loaded, with what tells whether a reference names one of them."""
+        self._followers.append(arrived)
+
+    def _tell(self, names: frozenset[str]) -> None:
+        def is_same(reference: str) -> bool:
+            with suppress(RuntimeFailure):
+                return str(parse_reference(reference)) in names
+            return False
+
+        for arrived in self._followers:
+            arrived(is_same)
 
     def resolve(self, reference: str) -> Image | None:
         """Return the image by id, reference or digest, if it is here. Raises RuntimeFailure("InvalidImageName")."""
@@ -134,6 +148,7 @@ class ImageStore:
                 image = await self._add(one.manifest, one.blobs)
                 names = [str(parse_reference(name)) for name in one.names]
                 images.append(self._name(image, names))
+            self._tell(frozenset(name for image in images for name in image.references))
             return images
         finally:
             await asyncio.to_thread(trees.remove, work)

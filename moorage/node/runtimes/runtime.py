@@ -159,10 +159,8 @@ class Runtime(Protocol):
     async def start_container(self, uid: str, container: str) -> None:
         """Start it. Raises RuntimeFailure("StartError" or "RunContainerError") when the command cannot be executed."""
 
-    async def stop_container(
-        self, uid: str, container: str, grace_seconds: float, stop_signal: str = "SIGTERM"
-    ) -> None:
-        """Send the signal, wait up to grace_seconds for the end, then kill."""
+    async def stop_container(self, uid: str, container: str, grace_seconds: float, stop_signal: str = "") -> None:
+        """Send the signal ("": the image's own, else SIGTERM), wait up to grace_seconds for the end, then kill."""
 
     async def remove_container(self, uid: str, container: str) -> None:
         """Remove an exited container's files (not its logs)."""

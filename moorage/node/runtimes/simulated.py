@@ -203,9 +203,7 @@ class SimulatedRuntime:
         if behaviour.exits_after is not None:
             self._end_later(sandbox, one, behaviour.exits_after, behaviour.exit_code, oom=behaviour.oom_killed)
 
-    async def stop_container(
-        self, uid: str, container: str, grace_seconds: float, stop_signal: str = "SIGTERM"
-    ) -> None:
+    async def stop_container(self, uid: str, container: str, grace_seconds: float, stop_signal: str = "") -> None:
         """Obey the signal in stops_in seconds, or be killed after grace_seconds."""
         sandbox = self._sandboxes.get(uid)
         one = sandbox.containers.get(container) if sandbox else None

@@ -233,21 +233,24 @@ class NativeRuntime:
         if sandbox.containers[container].state != "exited":
             sandbox.note(answer["state"])
 
-    async def stop_container(
-        self, uid: str, container: str, grace_seconds: float, stop_signal: str = "SIGTERM"
-    ) -> None:
-        """Send the signal, wait up to grace_seconds for the end, then kill."""
+    async def stop_container(self, uid: str, container: str, grace_seconds: float, stop_signal: str = "") -> None:
+        """Send the signal ("": the image's own, else SIGTERM), wait up to grace_seconds for the end, then kill."""
         sandbox = self._sandboxes.get(uid)
         if sandbox is None or sandbox.channel is None:
             return
         if grace_seconds > 0 and self._is_running(sandbox, container):
-            await self._signal(sandbox, container, sandboxes.signal_number(stop_signal))
+            named = stop_signal or self._stop_signal_of(sandbox.containers[container].image)
+            await self._signal(sandbox, container, sandboxes.signal_number(named))
             if await self._ends_within(sandbox, container, grace_seconds):
                 return
         if self._is_running(sandbox, container):
             await self._signal(sandbox, container, signal.SIGKILL)
             if not await self._ends_within(sandbox, container, KILL_SECONDS_MAX):
                 raise RuntimeFailure("KillContainerError", f"container {container} does not end after SIGKILL")
+
+    def _stop_signal_of(self, image: str) -> str:
+        found = self.images.resolve(image)
+        return str((found.config.get("StopSignal") if found else "") or "SIGTERM")
 
     async def _signal(self, sandbox: Sandbox, container: str, number: int) -> None:
         with contextlib.suppress(RuntimeFailure):  # it, or its shim, has just ended
