@@ -1,10 +1,14 @@
-"""The cluster's certificates: an authority of its own, made at the first start, and what it vouches for.
+"""The cluster's certificates and the administrator's token, made at the first start.
+
+The administrator has a token, not a certificate: a certificate wins over any token that is sent beside it, so
+`kubectl --token` would quietly act as the administrator.
 
 Private keys are ECDSA P-256 (1 ms to make, where RSA takes 30) and readable by their owner alone.
 """
 
 import ipaddress
 import os
+import secrets
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,8 +28,8 @@ LIFETIME = timedelta(days=3650)
 #: How far back a certificate begins, for machines whose clocks differ.
 SKEW = timedelta(minutes=5)
 
-#: Who the administrator is. Source: kubeadm's super-admin.conf.
-ADMINISTRATOR, ADMINISTRATORS = "kubernetes-admin", "system:masters"
+#: How many random bytes are in the administrator's token.
+TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,9 @@ class Pki:
         return self.directory / "apiserver.pem"
 
     @property
-    def administrator(self) -> Path:
-        """The administrator's certificate and key, in one file."""
-        return self.directory / "admin.pem"
+    def administrator_token(self) -> Path:
+        """What the administrator shows to the API."""
+        return self.directory / "admin.token"
 
     @property
     def account_key(self) -> Path:
@@ -81,7 +85,6 @@ def _make(pki: Pki, now: datetime, host: str) -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     authority_key = ec.generate_private_key(ec.SECP256R1())
     subject = _name("kubernetes")
@@ -93,9 +96,7 @@ def _make(pki: Pki, now: datetime, host: str) -> None:
         .sign(authority_key, _sha256())
     )
     issuer = (authority, authority_key)
-    server_names = x509.SubjectAlternativeName(_server_names(host))
-    server_key, server = _signed(issuer, _name("kube-apiserver"), now, ExtendedKeyUsageOID.SERVER_AUTH, server_names)
-    admin_key, admin = _signed(issuer, _name(ADMINISTRATOR, ADMINISTRATORS), now, ExtendedKeyUsageOID.CLIENT_AUTH)
+    server_key, server = _server_certificate(issuer, now, host)
     account_key = ec.generate_private_key(ec.SECP256R1())
     public = account_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -103,32 +104,29 @@ def _make(pki: Pki, now: datetime, host: str) -> None:
     _write(pki.authority, _pem(authority), mode=0o644)
     _write(pki.authority_key, _pem_key(authority_key))
     _write(pki.server, _pem(server) + _pem_key(server_key))
-    _write(pki.administrator, _pem(admin) + _pem_key(admin_key))
+    _write(pki.administrator_token, secrets.token_urlsafe(TOKEN_BYTES).encode())
     _write(pki.account_key, _pem_key(account_key))
     _write(pki.account_public_key, public, mode=0o644)
 
 
-def _signed(
-    issuer: "tuple[x509.Certificate, EllipticCurvePrivateKey]",
-    subject: "x509.Name",
-    now: datetime,
-    usage: "x509.ObjectIdentifier",
-    names: "x509.SubjectAlternativeName | None" = None,
+def _server_certificate(
+    issuer: "tuple[x509.Certificate, EllipticCurvePrivateKey]", now: datetime, host: str
 ) -> "tuple[EllipticCurvePrivateKey, x509.Certificate]":
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     authority, authority_key = issuer
     key = ec.generate_private_key(ec.SECP256R1())
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     builder = (
-        _certificate(subject, authority.subject, key, now)
+        _certificate(_name("kube-apiserver"), authority.subject, key, now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.SubjectAlternativeName(_server_names(host)), critical=False)
     )
-    if names is not None:
-        builder = builder.add_extension(names, critical=False)
     return key, builder.sign(authority_key, _sha256())
 
 
@@ -171,12 +169,11 @@ def _server_names(host: str) -> "list[x509.GeneralName]":
     ]
 
 
-def _name(common_name: str, organization: str = "") -> "x509.Name":
+def _name(common_name: str) -> "x509.Name":
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
-    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
-    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def _usage(*, signs: bool) -> "x509.KeyUsage":

@@ -119,5 +119,5 @@ def write_kubeconfig(config: ClusterConfig, pki: Pki, url: str) -> None:
     """Write the administrator's own kubeconfig, readable by its owner alone."""
     from moorage.client.kubeconfig import Credentials, write_file
 
-    credentials = Credentials(url, authority=pki.authority.read_bytes(), identity=pki.administrator.read_bytes())
+    credentials = Credentials(url, authority=pki.authority.read_bytes(), token=pki.administrator_token.read_text())
     write_file(config.kubeconfig, config.context, credentials)

@@ -11,6 +11,7 @@ from moorage.api.authorization import Rbac
 from moorage.api.discovery import Discovery, version_info
 from moorage.api.node_authorizer import NodeAuthorizer
 from moorage.api.openapi import OpenApi
+from moorage.api.request import User
 from moorage.api.reviews import Reviews
 from moorage.api.tables import Tables
 from moorage.api.tokens import Tokens, discovery_document
@@ -28,6 +29,9 @@ from moorage.server.serve import CannotListen, Server
 #: What upstream checks under these names; here all of it is done before the API says that it is ready.
 _HOOKS = ("poststarthook/start-apiserver-admission-initializer", "poststarthook/rbac/bootstrap-roles")
 
+#: Who the administrator is. Source: kubeadm's super-admin.conf.
+ADMINISTRATOR = User("kubernetes-admin", ("system:masters",))
+
 
 class FrontDoor:
     """Listens, and answers once the control plane is open."""
@@ -40,11 +44,12 @@ class FrontDoor:
         tokens = Tokens(_reader(pki.account_key), _reader(pki.account_public_key), control.entropy)
         rbac = Rbac(control.lookup)
         api.creations.update(Reviews(rbac, tokens, control.clock).creations())
+        known = {pki.administrator_token.read_text(): ADMINISTRATOR}
         metrics = Metrics()
         pages = Pages(self._documents(control, tokens), metrics)
         parts = Parts(
             api=api,
-            authenticator=Authenticator(tokens, control.lookup, control.clock),
+            authenticator=Authenticator(tokens, control.lookup, control.clock, known),
             authorizer=NodeAuthorizer(rbac, control.lookup),
             pages=pages,
             tables=Tables(),
