@@ -22,6 +22,7 @@ from moorage.objects.metadata import Object
 from moorage.objects.restoring import restore_fault
 from moorage.objects.schema import Type
 from moorage.objects.strategic_merge import strategic_merge
+from moorage.objects.validation import invalid as invalid_value
 
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
@@ -42,16 +43,24 @@ async def patch(tools: Tools, request: Request, body: Any, content_type: str) ->
         try:
             return decoded(kind, request, make(old))
         except Unreadable as error:
-            why = restore_fault(kind.type, make(old)) if content_type == STRATEGIC and kind.type is not None else ""
-            raise patch_fault(body, why or error.why) from error
+            if content_type != STRATEGIC or kind.type is None:
+                raise patch_fault(json_text(make(old)), error.why) from error
+            raise patch_fault(go_text(body), restore_fault(kind.type, make(old)) or error.why) from error
 
     return await apply_change(tools, request, Change(patched, patched=True), dry_run=dry_run)
 
 
-def patch_fault(body: Any, why: str) -> Invalid:
-    """Return the error for a patch that makes of an object what is none: the fault is the patch's."""
-    text = f'Invalid value: "{go_text(body)}": {why}'
-    return invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")])
+def patch_fault(shown: str, why: str) -> Invalid:
+    """Return the error for a patch that makes of an object what is none: the fault is the patch's.
+
+    shown: a strategic merge as Go prints it; of other patches what they make of the object, as JSON.
+    """
+    return invalid("", "", "", [invalid_value("patch", shown, why)])
+
+
+def json_text(obj: Object) -> str:
+    """Return an object as upstream's patching leaves it: the members of the whole sorted."""
+    return orjson.dumps({key: obj[key] for key in sorted(obj)}).decode()
 
 
 def check_options(request: Request) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 from moorage.api.answers import Answer
 from moorage.api.bodies import Unreadable, expected_of, read_body
 from moorage.api.list_options import is_true
-from moorage.api.patch import APPLY, check_applied, check_options, patch_fault, patched_as
+from moorage.api.patch import APPLY, STRATEGIC, check_applied, check_options, json_text, patch_fault, patched_as
 from moorage.api.pipeline import Tools, found, is_dry_run, kind_of
 from moorage.api.request import Draft, Request
 from moorage.api.scale import scale_of, with_scale
 from moorage.api.write import Change, apply_change, tracking_of
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import BadRequest, Cause, invalid
+from moorage.objects.go_values import go_text
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, metadata_of
 from moorage.objects.scale_fields import REPLICAS, scale_conflict, track_scale
@@ -48,7 +49,8 @@ async def patch_scale(tools: Tools, request: Request, body: Any, content_type: s
         try:
             return read_body(expected, request, make(scale), None)
         except Unreadable as error:
-            raise patch_fault(body, error.why) from error
+            shown = go_text(body) if content_type == STRATEGIC else json_text(make(scale))
+            raise patch_fault(shown, error.why) from error
 
     return await _write(tools, request, patched, dry_run=dry_run)
 

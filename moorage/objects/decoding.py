@@ -117,7 +117,10 @@ def _compiled(
     struct: Struct,
 ) -> tuple[Callable[[str], _Entry | None], Callable[[str], type | None], tuple[tuple[str, Callable[[], Any]], ...]]:
     """Return what a reader looks up: the entry of any field, the Python type of a plain one, and what is never missing."""
-    entries = {name: (*_reader(field.value), _keeps_zero(field)) for name, field in struct.fields.items()}
+    entries = {
+        name: (*_reader(field.value), _keeps_zero(field) or (struct.name, name) in _EMPTY_IS_MEANT)
+        for name, field in struct.fields.items()
+    }
     simple = {name: expected for name, (expected, reader, _) in entries.items() if reader is None}
     return entries.get, simple.get, _missing(struct)
 
@@ -131,6 +134,9 @@ def _keeps_zero(field: Field) -> bool:
         return False
     return not field.omit_zero and (field.pointer or field.always or field.value.kind in _NEVER_EMPTY)
 
+
+#: Lists that defaulting and validation tell from none when they are empty. They are refused then, so none is stored.
+_EMPTY_IS_MEANT: Final = frozenset({("HPAScalingRules", "policies")})
 
 #: Kinds that `omitempty` does not apply to: Go structs.
 _NEVER_EMPTY: Final = frozenset({"struct", "quantity", "int-or-string", "time", "micro-time", "duration", "raw"})
