@@ -119,12 +119,12 @@ def is_condition_true(obj: Object, kind: str) -> bool:
 
 def format_time(moment: datetime) -> str:
     """Return the moment as metav1.Time writes it: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"  # several times faster than strftime
 
 
 def format_micro_time(moment: datetime) -> str:
     """Return the moment as metav1.MicroTime writes it: RFC 3339, UTC, six digits of a second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_time(text: str) -> datetime:
