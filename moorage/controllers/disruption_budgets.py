@@ -217,15 +217,15 @@ def _unmanaged(budget: Object, names: Sequence[str]) -> Record:
 
 def _shown(selector: Object) -> str:
     """Return a LabelSelector as Go prints it."""
-    labels = " ".join(f"{key}:{value}" for key, value in sorted((selector.get("matchLabels") or {}).items()))
-    requirements = ",".join(
+    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
+    requirements = "".join(
         f"LabelSelectorRequirement{{Key:{each['key']},Operator:{each['operator']},"
-        f"Values:[{' '.join(each.get('values') or ())}],}}"
+        f"Values:[{' '.join(each.get('values') or ())}],}},"
         for each in selector.get("matchExpressions") or ()
     )
     return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels.replace(' ', ',')}{',' if labels else ''}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{requirements}{',' if requirements else ''}}},}}"
+        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{requirements}}},}}"
     )
 
 

@@ -35,6 +35,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         endpoints,
         endpointslices,
         garbage_collector,
+        job,
         namespaces,
         node_health,
         pod_cleanup,
@@ -44,6 +45,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         statefulset,
         taint_eviction,
     )
+    from moorage.controllers.job import cleanup
     from moorage.controllers.volumes import binder, expansion, protection, provisioner
 
     def content() -> Sequence[str]:
@@ -59,6 +61,9 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         replicaset.CONTROLLER,
         replicaset.REPLICATION,
         deployment.CONTROLLER,
+        job.Jobs().controller(),
+        cleanup.TTL_CONTROLLER,
+        cleanup.ORPHAN_CONTROLLER,
         binder.CLAIM_CONTROLLER,
         binder.VOLUME_CONTROLLER,
         *provisioner.controllers_for(settings.provisioners),
