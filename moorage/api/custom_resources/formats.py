@@ -14,31 +14,24 @@ from urllib.parse import urlsplit
 
 from moorage.objects.validation import dns1123_label_problems, dns1123_subdomain_problems
 
-_DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)?")
-_DURATION: Final = re.compile(
-    r"\s*[-+]?((\d+(\.\d*)?|\.\d+)\s*"
+_DATE_TIME: Final = r"\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)?"
+_DURATION: Final = (
+    r"(?i)\s*[-+]?((\d+(\.\d*)?|\.\d+)\s*"
     r"(ns|nano|nanosecond|us|µs|micro|microsecond|ms|milli|millisecond|s|sec|second|m|min|minute|hr?|hour|d|day|w|wk|week)s?"
-    r"\s*)+|[-+]?0",
-    re.IGNORECASE,
+    r"\s*)+|[-+]?0"
 )
-_EMAIL: Final = re.compile(r"[^@\s<>\"(),:;\[\]\\]+@[^@\s]+")
-_HEX_COLOR: Final = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
-_RGB_COLOR: Final = re.compile(
-    r"rgb\(\s*(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])\s*(,\s*(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])\s*){2}\)"
-)
-_HOSTNAME: Final = re.compile(
+_EMAIL: Final = r"[^@\s<>\"(),:;\[\]\\]+@[^@\s]+"
+_HEX_COLOR: Final = r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})"
+_RGB_COLOR: Final = r"rgb\(\s*(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])\s*(,\s*(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])\s*){2}\)"
+_HOSTNAME: Final = (
     r"([a-zA-Z0-9\u00a1-\uffff]([-a-zA-Z0-9\u00a1-\uffff]{0,61}[a-zA-Z0-9\u00a1-\uffff])?)"
     r"(\.([a-zA-Z0-9\u00a1-\uffff]([-a-zA-Z0-9\u00a1-\uffff]{0,61}[a-zA-Z0-9\u00a1-\uffff])?)){0,}"
 )
-_TOP_LEVEL: Final = re.compile(r"[a-zA-Z\u00a1-\uffff]{2,63}")
-_UUID: Final = re.compile(
-    r"[0-9a-f]{8}-?[0-9a-f]{4}-?([0-9a-f])[0-9a-f]{3}-?([0-9a-f])[0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
-)
-_MAC: Final = re.compile(
-    r"([0-9a-fA-F]{2}([:-])([0-9a-fA-F]{2}\2){4,6}[0-9a-fA-F]{2})|([0-9a-fA-F]{4}\.){2,3}[0-9a-fA-F]{4}"
-)
-_SSN: Final = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}")
-_CARD: Final = re.compile(
+_TOP_LEVEL: Final = r"[a-zA-Z\u00a1-\uffff]{2,63}"
+_UUID: Final = r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?([0-9a-f])[0-9a-f]{3}-?([0-9a-f])[0-9a-f]{3}-?[0-9a-f]{12}"
+_MAC: Final = r"([0-9a-fA-F]{2}([:-])([0-9a-fA-F]{2}\2){4,6}[0-9a-fA-F]{2})|([0-9a-fA-F]{4}\.){2,3}[0-9a-fA-F]{4}"
+_SSN: Final = r"\d{3}[- ]?\d{2}[- ]?\d{4}"
+_CARD: Final = (
     r"(4\d{12}(\d{3})?|5[1-5]\d{14}|6(011|5\d\d)\d{12}|3[47]\d{13}|3(0[0-5]|[68]\d)\d{11}|(2131|1800|35\d{3})\d{11})"
 )
 
@@ -52,8 +45,9 @@ INTEGERS: Final[Mapping[str, tuple[int, int]]] = {
 _NUMBERS: Final = frozenset({*INTEGERS, "float", "float32", "float64", "double"})
 
 
-def _is_whole(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda text: pattern.fullmatch(text) is not None
+def _is_whole(pattern: str) -> Callable[[str], bool]:
+    """Return a check. `re` compiles a pattern when it is first needed, which is never for most."""
+    return lambda text: re.fullmatch(pattern, text) is not None
 
 
 def _parses(read: Callable[[str], object]) -> Callable[[str], bool]:
@@ -85,10 +79,10 @@ def _is_uri(text: str) -> bool:
 
 def _is_hostname(text: str) -> bool:
     """Tell whether it is a host's name. One with dots must end in a top-level domain of two letters at least."""
-    if len(text) > 255 or not _HOSTNAME.fullmatch(text):
+    if len(text) > 255 or not re.fullmatch(_HOSTNAME, text):
         return False
     *_, last = labels = text.split(".")
-    return len(labels) == 1 or _TOP_LEVEL.fullmatch(last) is not None
+    return len(labels) == 1 or re.fullmatch(_TOP_LEVEL, last) is not None
 
 
 def _is_bytes(text: str) -> bool:
@@ -105,7 +99,7 @@ def _is_cidr(text: str) -> bool:
 
 def _is_uuid(version: str = "") -> Callable[[str], bool]:
     def check(text: str) -> bool:
-        match = _UUID.fullmatch(text)
+        match = re.fullmatch(_UUID, text)
         if match is None or (version and match[1] != version):
             return False
         return version in ("", "3") or match[2].lower() in "89ab"
@@ -129,7 +123,7 @@ def _is_isbn13(text: str) -> bool:
 
 def _is_card(text: str) -> bool:
     digits = re.sub(r"[^0-9]", "", text)
-    if not _CARD.fullmatch(digits):
+    if not re.fullmatch(_CARD, digits):
         return False
     doubled = [int(char) * (2 if index % 2 else 1) for index, char in enumerate(reversed(digits))]
     return sum(each - 9 if each > 9 else each for each in doubled) % 10 == 0
@@ -159,7 +153,7 @@ _TEXTS: Final[Mapping[str, Callable[[str], bool]]] = {
     "rgbcolor": _is_whole(_RGB_COLOR),
     "byte": _is_bytes,
     "password": lambda text: True,
-    "bsonobjectid": _is_whole(re.compile(r"[0-9a-fA-F]{24}")),
+    "bsonobjectid": _is_whole(r"[0-9a-fA-F]{24}"),
     "k8sshortname": lambda text: not dns1123_label_problems(text),
     "k8slongname": lambda text: not dns1123_subdomain_problems(text),
 }
