@@ -14,8 +14,9 @@ def is_selected(selector: Object | None, labels: Mapping[str, str]) -> bool:
     if selector is None:
         return False
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        return False
+    for key, value in wanted.items():
+        if labels.get(key) != value:
+            return False
     return all(_is_met(each, labels) for each in selector.get("matchExpressions") or ())
 
 

@@ -34,17 +34,20 @@ def metadata_of(obj: Object) -> Mapping[str, Any]:
 
 def name_of(obj: Object) -> str:
     """Return the name, "" if there is none yet."""
-    return str(metadata_of(obj).get("name") or "")
+    metadata = obj.get("metadata")
+    return str(metadata.get("name") or "") if metadata else ""
 
 
 def namespace_of(obj: Object) -> str:
     """Return the namespace, "" for a cluster-scoped object."""
-    return str(metadata_of(obj).get("namespace") or "")
+    metadata = obj.get("metadata")
+    return str(metadata.get("namespace") or "") if metadata else ""
 
 
 def uid_of(obj: Object) -> str:
     """Return the uid, "" before creation."""
-    return str(metadata_of(obj).get("uid") or "")
+    metadata = obj.get("metadata")
+    return str(metadata.get("uid") or "") if metadata else ""
 
 
 def revision_of(obj: Object) -> int:
@@ -59,7 +62,8 @@ def generation_of(obj: Object) -> int:
 
 def labels_of(obj: Object) -> Mapping[str, str]:
     """Return the labels, empty if there are none."""
-    return metadata_of(obj).get("labels") or _NOTHING
+    metadata = obj.get("metadata")
+    return (metadata.get("labels") or _NOTHING) if metadata else _NOTHING
 
 
 def annotations_of(obj: Object) -> Mapping[str, str]:
@@ -79,7 +83,10 @@ def owners_of(obj: Object) -> tuple[Object, ...]:
 
 def controller_of(obj: Object) -> Object | None:
     """Return the owner reference that says `controller: true`, None if there is none."""
-    return next((owner for owner in owners_of(obj) if owner.get("controller")), None)
+    for owner in metadata_of(obj).get("ownerReferences") or ():
+        if owner.get("controller"):
+            return owner  # type: ignore[no-any-return]
+    return None
 
 
 def is_controlled_by(obj: Object, owner: Object) -> bool:
@@ -108,7 +115,10 @@ def controller_reference(owner: Object) -> dict[str, Any]:
 def condition_of(obj: Object, kind: str) -> Object | None:
     """Return the condition of this type in `status.conditions`, None if there is none."""
     conditions: Iterable[Object] = (obj.get("status") or _NOTHING).get("conditions") or ()
-    return next((each for each in conditions if each.get("type") == kind), None)
+    for each in conditions:
+        if each.get("type") == kind:
+            return each
+    return None
 
 
 def is_condition_true(obj: Object, kind: str) -> bool:

@@ -101,8 +101,8 @@ def is_available(pod: Object, min_ready_seconds: int, now: datetime) -> bool:
 
 def available_in(pod: Object, min_ready_seconds: int, now: datetime) -> float | None:
     """Return the seconds until the pod becomes available if it stays ready; None if it is available, or not ready."""
-    since = ready_since(pod)
-    if since is None or not min_ready_seconds:
+    since = ready_since(pod) if min_ready_seconds else None
+    if since is None:
         return None
     left = (since + timedelta(seconds=min_ready_seconds) - now).total_seconds()
     return left if left > 0 else None
@@ -110,6 +110,8 @@ def available_in(pod: Object, min_ready_seconds: int, now: datetime) -> float | 
 
 def first_available_in(pods: Iterable[Object], min_ready_seconds: int, now: datetime) -> float | None:
     """Return the seconds until the next of these pods becomes available, None if no time will change that."""
+    if not min_ready_seconds:
+        return None
     waits = (available_in(pod, min_ready_seconds, now) for pod in pods)
     return min((wait for wait in waits if wait is not None), default=None)
 

@@ -6,7 +6,6 @@ who belongs to the set (adoption and release), which revisions there are (`revis
 Source: pkg/controller/statefulset (v1.37).
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,8 +53,6 @@ POD_INDEX = "apps.kubernetes.io/pod-index"
 #: Ordinals are 32-bit numbers.
 ORDINAL_MOST = 2**31 - 1
 
-_BERTH = re.compile(r"(.*)-([0-9]+)")
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:
@@ -79,12 +76,7 @@ def observe(view: View, ref: Ref) -> Observed | None:
         return None
     found = [pod for pod in _members(view, workload, "pods") if ordinal_in(workload, name_of(pod)) is not None]
     history = sort_revisions(_members(view, workload, revisions.RESOURCE))
-    names = {name_of(pod) for pod in found} | {pod_name(workload, each) for each in ordinals_of(workload)}
-    found_claims = {}
-    for name in sorted(each for pod in names for each in claims.claim_names(workload, pod)):
-        claim = view.get(claims.RESOURCE, ref.namespace, name)
-        if claim is not None:
-            found_claims[name] = claim
+    found_claims = dict(_claims_of(view, workload, found)) if claims.templates_of(workload) else {}
     return Observed(workload, found, history, found_claims, revisions.find_taken(view, workload, history))
 
 
@@ -125,10 +117,11 @@ def pod_name(workload: Object, ordinal: int) -> str:
 
 def ordinal_in(workload: Object, name: str) -> int | None:
     """Return the ordinal that a pod's name gives it in the set, None if it has none there."""
-    match = _BERTH.fullmatch(name)
-    if match is None or match[1] != name_of(workload) or int(match[2]) > ORDINAL_MOST:
+    parent, dash, digits = name.rpartition("-")
+    if not dash or parent != name_of(workload) or not (digits.isascii() and digits.isdigit()):
         return None
-    return int(match[2])
+    ordinal = int(digits)
+    return ordinal if ordinal <= ORDINAL_MOST else None
 
 
 def ordinals_of(workload: Object) -> range:
@@ -176,17 +169,31 @@ def _members(view: View, workload: Object, resource: str) -> Iterator[Object]:
             yield each
 
 
+def _claims_of(view: View, workload: Object, pods: Sequence[Object]) -> Iterator[tuple[str, Object]]:
+    """Yield the claims of all berths that are wanted or there, by name."""
+    names = {name_of(pod) for pod in pods} | {pod_name(workload, each) for each in ordinals_of(workload)}
+    for name in sorted(each for pod in names for each in claims.claim_names(workload, pod)):
+        claim = view.get(claims.RESOURCE, namespace_of(workload), name)
+        if claim is not None:
+            yield name, claim
+
+
 def _settle_pods(observed: Observed) -> tuple[tuple[Action, ...], list[Object]]:
     """Return the adoptions and releases, and the pods that the set then has."""
     workload = observed.workload
-    ours = [pod for pod in observed.pods if is_controlled_by(pod, workload)]
-    orphans = [pod for pod in observed.pods if controller_of(pod) is None]
-    kept = [pod for pod in ours if selects(workload, pod)]
-    freed = [pod for pod in ours if not selects(workload, pod)]
+    kept: list[Object] = []
+    freed: list[Object] = []
+    orphans: list[Object] = []
+    for pod in observed.pods:
+        if controller_of(pod) is None:
+            orphans.append(pod)
+        else:
+            (kept if selects(workload, pod) else freed).append(pod)
     actions: tuple[Action, ...] = adoptions("pods", RESOURCE, workload, orphans)
     actions += tuple(release("pods", pod, workload) for pod in freed if not is_terminating(workload))
     pods = kept + [adopted(pod, workload) for pod in orphans]
-    return actions, sorted(pods, key=lambda pod: ordinal_in(workload, name_of(pod)) or 0)
+    prefix = len(name_of(workload)) + 1
+    return actions, sorted(pods, key=lambda pod: int(name_of(pod)[prefix:]))
 
 
 def _settle_revisions(observed: Observed) -> tuple[tuple[Action, ...], list[Object]]:
@@ -198,10 +205,12 @@ def _settle_revisions(observed: Observed) -> tuple[tuple[Action, ...], list[Obje
 
 def _replica_for(observed: Observed, plan: Plan, pod: Object, now: datetime) -> Replica:
     workload, name = observed.workload, name_of(pod)
-    ordinal = ordinal_in(workload, name) or 0
+    ordinal = int(name[len(name_of(workload)) + 1 :])
     condemned = ordinal not in plan.ordinals
     ready = pod_facts.is_running_and_ready(pod)
-    retained = claims.is_retained(workload, pod, observed.claims, condemned=condemned)
+    has_claims = bool(claims.templates_of(workload))
+    retained = not has_claims or claims.is_retained(workload, pod, observed.claims, condemned=condemned)
+    mounted = not has_claims or claims.mounts_claims(workload, pod)
     return Replica(
         ordinal=ordinal,
         revision=revisions.revision_of_pod(pod),
@@ -211,8 +220,8 @@ def _replica_for(observed: Observed, plan: Plan, pod: Object, now: datetime) -> 
         is_terminating=is_terminating(pod),
         is_finished=pod_facts.is_finished(pod),
         is_pending=pod_facts.is_pending(pod),
-        misses_claims=claims.is_missing(workload, name, observed.claims),
-        is_sound=retained and (condemned or (_has_identity(pod) and claims.mounts_claims(workload, pod))),
+        misses_claims=has_claims and claims.is_missing(workload, name, observed.claims),
+        is_sound=retained and (condemned or (_has_identity(pod) and mounted)),
     )
 
 
@@ -224,6 +233,7 @@ def _berths(
     found: dict[int, Replica] = {}
     condemned = []
     for each in replicas:
+        # A pod may write its ordinal with leading zeros; it is not the one that is wanted.
         if each.ordinal in plan.ordinals and each.pod and name_of(each.pod) == pod_name(workload, each.ordinal):
             found[each.ordinal] = each
         else:
