@@ -8,14 +8,17 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from moorage.aio.entropy import Entropy
 from moorage.client.client import Change, Client, Listing, Selection, Target
-from moorage.objects.errors import Conflict, Expired
-from moorage.objects.metadata import Object, name_of
+from moorage.objects.errors import Expired, NotFound
+from moorage.objects.metadata import Object, name_of, namespace_of
 
 T = TypeVar("T")
+
+#: The annotation by which somebody else's writes show.
+TOUCHED: Final = "simulation.moorage.dev/touched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,9 @@ class FaultyClient:
         return await self._asked(lambda: self._client.create(resource, obj, subresource=subresource))
 
     async def update(self, resource: str, obj: Object, *, subresource: str = "") -> Object:
-        """Replace the object, or its status. Raises Conflict, now and then without a cause."""
+        """Replace the object, or its status. Raises Conflict, now and then because somebody else writes first."""
         if self._weather.strikes("conflict"):
-            raise Conflict(f'Operation cannot be fulfilled on {resource} "{name_of(obj)}": simulated')
+            await self._touch(Target(resource, namespace_of(obj), name_of(obj)))
         return await self._asked(lambda: self._client.update(resource, obj, subresource=subresource))
 
     async def patch(
@@ -132,6 +135,14 @@ class FaultyClient:
     async def revision(self) -> int:
         """Return a revision not older than any write that this client may have caused."""
         return await self._asked(self._client.revision)
+
+    async def _touch(self, target: Target) -> None:
+        """Write to an object what concerns nobody."""
+        count = str(self._weather.counts["conflict"])
+        try:
+            await self._client.patch(target, {"metadata": {"annotations": {TOUCHED: count}}})
+        except NotFound:
+            return
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask, unless the request is lost; the answer may get lost after everything was done."""

@@ -112,7 +112,8 @@ class History:
         self._revision = change.revision
         resource = change.key.split("/", 2)[1]
         step = Step(self._now(), change.revision, resource, _decoded(change.previous), _decoded(change.value))
-        self._digest.update(b"%d %s %s" % (change.revision, change.key.encode(), change.value or b""))
+        told = orjson.dumps([step.at, change.key, step.after], option=orjson.OPT_SORT_KEYS)
+        self._digest.update(told)
         for sentence, check in self._checks.items():
             if problem := check(self, step):
                 self.violations.append(f"{sentence} But: {problem}.\n{step.text()}")

@@ -9,6 +9,7 @@ Cases of an area run side by side, those that touch shared state one after the o
 import argparse
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -42,16 +43,22 @@ class Outcome(NamedTuple):
 
 
 async def replay(
-    endpoint: Endpoint, areas: Iterable[tuple[str, Sequence[Case]]], at_once: int = AT_ONCE
+    endpoint: Endpoint,
+    areas: Iterable[tuple[str, Sequence[Case]]],
+    at_once: int = AT_ONCE,
+    patience_for: Callable[[str, str], float] = lambda area, name: math.inf,
 ) -> list[Outcome]:
-    """Run the cases of each area, area after area, and return their outcomes in the order of the cases."""
+    """Run the cases of each area, area after area, and return their outcomes in the order of the cases.
+
+    patience_for tells by area and name how long a case may wait for anything, in seconds.
+    """
     pool, tag = Pool(endpoint), SystemEntropy().suffix()
+
+    async def run(area: str, case: Case) -> Outcome:
+        return await _outcome(pool, area, tag, case, patience_for(area, case["name"]))
+
     try:
-        return [
-            outcome
-            for area, cases in areas
-            for outcome in await _replay_area(partial(_outcome, pool, area, tag), cases, at_once)
-        ]
+        return [outcome for area, cases in areas for outcome in await _replay_area(partial(run, area), cases, at_once)]
     finally:
         pool.close()
 
@@ -70,9 +77,9 @@ async def _replay_area(run: Callable[[Case], Awaitable[Outcome]], cases: Sequenc
     return [found[case["name"]] for case in cases]
 
 
-async def _outcome(pool: Pool, area: str, tag: str, case: Case) -> Outcome:
+async def _outcome(pool: Pool, area: str, tag: str, case: Case, patience_seconds: float) -> Outcome:
     try:
-        return Outcome(area, case["name"], compare(case, await answers_to(pool, case, tag)))
+        return Outcome(area, case["name"], compare(case, await answers_to(pool, case, tag, patience_seconds)))
     except Exception as error:  # noqa: BLE001 - whatever a server answers is an outcome
         return Outcome(area, case["name"], [StepDifference(-1, "", [f"{type(error).__name__}: {error}"])])
 

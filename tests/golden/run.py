@@ -29,8 +29,11 @@ def namespace_for(case: Case, tag: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"g-{tag}-{case['name']}".lower())[:50].strip("-")
 
 
-async def answers_to(pool: Pool, case: Case, tag: str) -> list[Any]:
-    """Return the answers to a case's steps, cleaned. Raises OSError, ValueError and their like when it cannot run."""
+async def answers_to(pool: Pool, case: Case, tag: str, patience_seconds: float) -> list[Any]:
+    """Return the answers to a case's steps, cleaned; no wait takes longer than patience_seconds.
+
+    Raises OSError, ValueError and their like when it cannot run.
+    """
     namespace = namespace_for(case, tag)
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     json_type = ("Content-Type", "application/json")
@@ -41,7 +44,7 @@ async def answers_to(pool: Pool, case: Case, tag: str) -> list[Any]:
             break
         await asyncio.sleep(_POLL_SECONDS)
     try:
-        return await Run(pool, case, namespace).answers()
+        return await Run(pool, case, namespace, patience_seconds).answers()
     finally:
         for request in case.get("cleanup") or []:
             method, path = substituted(request, {"ns": namespace}).split(" ", 1)
@@ -52,8 +55,9 @@ async def answers_to(pool: Pool, case: Case, tag: str) -> list[Any]:
 class Run:
     """One run of a case: its variables, its open watches, what was answered so far."""
 
-    def __init__(self, pool: Pool, case: Case, namespace: str) -> None:
+    def __init__(self, pool: Pool, case: Case, namespace: str, patience_seconds: float) -> None:
         self._pool = pool
+        self._patience = patience_seconds
         self._case = case
         self._names = Names(namespace, managed_fields=bool(case.get("managedFields")))
         self._variables: dict[str, Any] = {"ns": namespace}
@@ -107,7 +111,7 @@ class Run:
     async def _wait(self, step: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         """Ask until the condition holds; an answer that says so if it does not in time."""
         seconds, loop = step.get("timeout", 30), asyncio.get_running_loop()
-        end = loop.time() + seconds
+        end = loop.time() + min(seconds, self._patience)
         while not self._is_met(step, answer):
             if loop.time() >= end:
                 text = f"condition not met in {seconds} s"
