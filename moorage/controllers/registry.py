@@ -29,6 +29,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
     from moorage.controllers import (
         cluster_role_aggregation,
+        cronjob,
         custom_resources,
         deployment,
         disruption_budgets,
@@ -62,6 +63,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         replicaset.REPLICATION,
         deployment.CONTROLLER,
         job.Jobs().controller(),
+        cronjob.CONTROLLER,
         cleanup.TTL_CONTROLLER,
         cleanup.ORPHAN_CONTROLLER,
         binder.CLAIM_CONTROLLER,
