@@ -27,7 +27,8 @@ def status_of(pod: Object) -> Mapping[str, Any]:
 
 def phase_of(pod: Object) -> str:
     """Return the phase, "" before the API server has set one."""
-    return str(status_of(pod).get("phase") or "")
+    status = pod.get("status")
+    return str(status.get("phase") or "") if status else ""
 
 
 def node_of(pod: Object) -> str:

@@ -238,29 +238,31 @@ def _berths(
             found[each.ordinal] = each
         else:
             condemned.append(each)
+    older, current, update = _ordinals_of_current(workload), name_of(chosen.current), name_of(chosen.update)
+    stale = claims.retention_of(workload).with_pod
     wanted = [
         found.get(ordinal)
         or Replica(
             ordinal,
-            name_of(_revision_at(workload, chosen, ordinal)),
-            has_stale_claim=claims.is_stale(workload, pod_name(workload, ordinal), observed.claims),
+            current if ordinal < older else update,
+            has_stale_claim=stale and claims.is_stale(workload, pod_name(workload, ordinal), observed.claims),
         )
         for ordinal in plan.ordinals
     ]
     return wanted, sorted(condemned, key=lambda each: each.ordinal, reverse=True)
 
 
-def _revision_at(workload: Object, chosen: revisions.Revisions, ordinal: int) -> Object:
-    """Return the revision at which a missing pod is created: below the partition it is the current one."""
+def _ordinals_of_current(workload: Object) -> int:
+    """Return below which ordinal a missing pod is created at the current revision: that of the partition."""
     strategy = workload["spec"].get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
-        return chosen.update
+        return 0
     rolling = strategy.get("rollingUpdate")
     if rolling is None:
         kept = int((workload.get("status") or {}).get("currentReplicas") or 0)
     else:
         kept = int(rolling.get("partition") or 0)
-    return chosen.current if ordinal < ordinals_of(workload).start + kept else chosen.update
+    return ordinals_of(workload).start + kept
 
 
 def _has_identity(pod: Object) -> bool:
@@ -293,7 +295,7 @@ def _create(observed: Observed, chosen: revisions.Revisions, ordinal: int) -> It
         text = failed[0].message.replace("{error}", f"pvc {leaving} is being deleted")
         yield Record(workload, "FailedCreate", text, kind="Warning")
         return
-    revision = _revision_at(workload, chosen, ordinal)
+    revision = chosen.current if ordinal < _ordinals_of_current(workload) else chosen.update
     template = template_of(workload) if revision is chosen.update else revisions.template_at(revision)
     made = pod_for(workload, revision, ordinal, template)
     together = workload["spec"].get("podManagementPolicy") == "Parallel"
