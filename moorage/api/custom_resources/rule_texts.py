@@ -1,7 +1,5 @@
-"""What can be said of `x-kubernetes-validations` without evaluating them. Pure.
+"""What x-kubernetes-validations say beside their expressions: messages, reasons, paths. Pure.
 
-Differs from Kubernetes: the expressions themselves (CEL) are neither compiled nor evaluated; who writes a definition that
-has some is warned (moorage.api.kinds.customresourcedefinition).
 Source: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go, validateXValidations (v1.37).
 """
 
@@ -18,11 +16,6 @@ _REASONS: Final = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInva
 def validation_rule_causes(schema: Object, path: str) -> list[Cause]:
     """Return the broken rules of all validations of a schema and of those inside it."""
     return [cause for at, owner in _owners(schema, path) for cause in _of_owner(owner, at)]
-
-
-def has_validation_rules(schema: Object) -> bool:
-    """Tell whether any part of the schema has x-kubernetes-validations."""
-    return any(True for _ in _owners(schema, ""))
 
 
 def _owners(schema: Any, path: str) -> Iterator[tuple[str, Object]]:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from moorage.api.custom_resources.defaulting import apply_schema_defaults
+from moorage.api.custom_resources.expressions import Rules, compiled_rules, with_rules
 from moorage.api.custom_resources.invariants import invariant_causes
 from moorage.api.custom_resources.values import value_causes
 from moorage.api.kind_rules import Lookup
@@ -57,6 +58,11 @@ class CustomRules:
         """The type of its objects."""
         return type_from_structural(self.schema)
 
+    @cached_property
+    def expressions(self) -> Rules:
+        """The rules that the schema has in CEL."""
+        return compiled_rules(self.schema)
+
     def default(self, draft: Draft) -> None:
         """Write whole numbers as such, as Go does, and fill the schema's defaults."""
         whole_numbers(draft)
@@ -78,14 +84,15 @@ class CustomRules:
         """Return what the schema does not allow of a new object."""
         del request
         checked = without_metadata(obj, self.schema)
-        return [*value_causes(self.schema, checked), *self._scale_causes(obj), *invariant_causes(self.schema, checked)]
+        causes = [*value_causes(self.schema, checked), *self._scale_causes(obj)]
+        return with_rules([*causes, *invariant_causes(self.schema, checked)], self.expressions, obj)
 
     def validate_whole_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         """Return what the schema does not allow of a changed object; what has not changed is not judged again."""
         del request
         checked, before = without_metadata(obj, self.schema), without_metadata(old, self.schema)
-        causes = value_causes(self.schema, checked, "", before)
-        return [*causes, *self._scale_causes(obj), *invariant_causes(self.schema, checked)]
+        causes = [*value_causes(self.schema, checked, "", before), *self._scale_causes(obj)]
+        return with_rules([*causes, *invariant_causes(self.schema, checked)], self.expressions, obj, "", old)
 
     def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         """Return what the schema does not allow of a changed status, told from the status on, as upstream does."""
@@ -94,8 +101,10 @@ class CustomRules:
         if schema is None or "status" not in obj:
             return []
         before = {"old": old["status"]} if "status" in old else {}
-        causes = value_causes(schema, obj["status"], "status", **before)
-        return [*causes, *self._scale_causes(obj), *invariant_causes(schema, obj["status"], "status")]
+        causes = [*value_causes(schema, obj["status"], "status", **before), *self._scale_causes(obj)]
+        causes += invariant_causes(schema, obj["status"], "status")
+        rules = self.expressions.properties.get("status")
+        return with_rules(causes, rules, obj["status"], "status", **before) if rules is not None else causes
 
     def warnings(self, obj: Object, old: Object | None) -> list[str]:
         """Warn of new finalizers without a domain."""

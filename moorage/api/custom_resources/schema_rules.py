@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from moorage.api.custom_resources.defaulting import default_problem
+from moorage.api.custom_resources.expressions import expression_causes
 from moorage.api.custom_resources.rule_texts import validation_rule_causes
 from moorage.api.custom_resources.structure import structural_causes
 from moorage.objects.errors import Cause
@@ -58,7 +59,7 @@ def schema_causes(schema: Object, path: str, *, has_status: bool) -> list[Cause]
         return causes
     causes += _default_causes(schema, path)
     causes += validation_rule_causes(schema, path)
-    return causes
+    return causes or expression_causes(schema, path)
 
 
 def _root_causes(schema: Object, path: str) -> list[Cause]:

@@ -13,7 +13,6 @@ from moorage.api.custom_resources.definitions import (
     stored_version_causes,
     versions_of,
 )
-from moorage.api.custom_resources.rule_texts import has_validation_rules
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
@@ -72,18 +71,6 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what is wrong with the stored versions."""
     del old, request
     return stored_version_causes(obj)
-
-
-def warnings(obj: Object, old: Object | None) -> list[str]:
-    """Warn of expressions, which are not evaluated here."""
-    before = versions_of(old) if old is not None else ()
-    if list(versions_of(obj)) == list(before):
-        return []
-    return [
-        f"spec.versions[{index}].schema.openAPIV3Schema: x-kubernetes-validations are not evaluated by this server"
-        for index, each in enumerate(versions_of(obj))
-        if has_validation_rules((each.get("schema") or {}).get("openAPIV3Schema") or {})
-    ]
 
 
 def mark_deleted(draft: Draft, request: Request) -> None:
