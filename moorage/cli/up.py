@@ -39,15 +39,14 @@ def command(name: str, data_dir: Path | None, foreground: bool, wait: float, set
         click.echo(f'Cluster "{name}" already runs: {instance.url} (process {instance.pid}).')
         return
     _prepare(config)
+    click.echo(f'Starting cluster "{name}" …')
+    teller = _Teller(config, began, foreground=foreground, set_context=set_context)
     if foreground:
         from moorage.cluster.process import run
 
-        sys.exit(run(config, report=_Steps(began).say))
+        sys.exit(run(config, report=teller.hear))
     process, reports = _spawn(config)
-    _follow(config, process, reports, began, wait)
-    if set_context:
-        _set_context(config)
-    _say_what_next(config, time.perf_counter() - began, set_context=set_context)
+    _follow(config, process, reports, wait, teller)
 
 
 def _config(name: str, directory: Path, options: dict[str, Any]) -> ClusterConfig:
@@ -89,24 +88,46 @@ def _spawn(config: ClusterConfig) -> "tuple[subprocess.Popen[bytes], int]":
     return process, reader
 
 
-class _Steps:
-    """Says which steps are done: with a tick on a terminal, in plain lines elsewhere."""
+class _Teller:
+    """Tells the user what a starting cluster reports: with ticks on a terminal, in plain lines elsewhere."""
 
-    def __init__(self, began: float) -> None:
-        self._began = began
+    def __init__(self, config: ClusterConfig, began: float, *, foreground: bool, set_context: bool) -> None:
+        self._config = config
+        self._set_context = set_context
+        self._foreground = foreground
+        self.began = began
+        self.is_ready = False
         self._tick = click.style(" ✓ ", fg="green") if sys.stdout.isatty() else " - "
 
-    def say(self, report: dict[str, Any]) -> None:
+    def hear(self, report: dict[str, Any]) -> None:
+        """Tell what is reported. Raises Refused with what went wrong."""
+        if "failed" in report:
+            raise Refused(report["failed"], hint=report.get("hint", ""))
         if "step" in report:
             click.echo(f"{self._tick}{report['step']}")
+        if report.get("ready"):
+            self.is_ready = True
+            if self._set_context:
+                _set_context(self._config)
+            self._say_what_next()
+
+    def _say_what_next(self) -> None:
+        name = name_flag(self._config.name)
+        click.echo(f"Ready in {time.perf_counter() - self.began:.2f} s. Next:")
+        if not self._set_context:
+            click.echo(f"  export KUBECONFIG={self._config.kubeconfig}")
+        click.echo("  kubectl get nodes")
+        click.echo(f"  moorage demo statefulset{name}")
+        click.echo("  Ctrl-C to stop" if self._foreground else f"  moorage down{name}")
 
 
-def _follow(config: ClusterConfig, process: "subprocess.Popen[bytes]", reports: int, began: float, wait: float) -> None:
-    """Print the steps as they are done; return when ready. Raises Refused with what the process said went wrong."""
-    click.echo(f'Starting cluster "{config.name}" …')
-    steps, buffer = _Steps(began), b""
-    while True:
-        left = wait - (time.perf_counter() - began)
+def _follow(
+    config: ClusterConfig, process: "subprocess.Popen[bytes]", reports: int, wait: float, teller: _Teller
+) -> None:
+    """Pass on what the process reports until it is ready. Raises Refused if it does not come to that."""
+    buffer = b""
+    while not teller.is_ready:
+        left = wait - (time.perf_counter() - teller.began)
         ready, _, _ = select.select([reports], [], [], max(0.0, left))
         if not ready:
             process.terminate()
@@ -120,11 +141,8 @@ def _follow(config: ClusterConfig, process: "subprocess.Popen[bytes]", reports: 
             report = json.loads(line)
             if "failed" in report:
                 process.wait()
-                raise Refused(report["failed"], hint=report.get("hint", ""))
-            steps.say(report)
-            if report.get("ready"):
-                os.close(reports)
-                return
+            teller.hear(report)
+    os.close(reports)
 
 
 def _set_context(config: ClusterConfig) -> None:
@@ -139,12 +157,3 @@ def _set_context(config: ClusterConfig) -> None:
             hint=f"Use its own kubeconfig: export KUBECONFIG={config.kubeconfig}",
         ) from error
     click.echo(f'Context "{config.context}" is current in {path}.')
-
-
-def _say_what_next(config: ClusterConfig, seconds: float, *, set_context: bool) -> None:
-    click.echo(f"Ready in {seconds:.2f} s. Next:")
-    if not set_context:
-        click.echo(f"  export KUBECONFIG={config.kubeconfig}")
-    click.echo("  kubectl get nodes")
-    click.echo(f"  moorage demo statefulset{name_flag(config.name)}")
-    click.echo(f"  moorage down{name_flag(config.name)}")

@@ -34,10 +34,30 @@ class CommandLine:
 
     def run(self, *arguments: str, **environment: str) -> Result:
         """Run `moorage ARGUMENTS` with --data-dir after the first word."""
-        command, *rest = arguments
-        target = [] if command in ("version", "completion", "--help") else ["--data-dir", str(self.state)]
         done = subprocess.run(
-            [sys.executable, "-m", "moorage.cli", command, *target, *rest], capture_output=True, text=True, check=False,
-            timeout=90, env={**os.environ, "HOME": str(self.home), "KUBECONFIG": str(self.kubeconfig), **environment},
+            self._command(*arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+            env={**self._environment, **environment},
         )
         return Result(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `moorage ARGUMENTS` and leave it running; its output can be read line by line."""
+        return subprocess.Popen(
+            self._command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=self._environment,
+        )
+
+    def _command(self, command: str, *rest: str) -> list[str]:
+        target = [] if command in ("version", "completion", "--help") else ["--data-dir", str(self.state)]
+        return [sys.executable, "-m", "moorage.cli", command, *target, *rest]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "HOME": str(self.home), "KUBECONFIG": str(self.kubeconfig)}

@@ -29,7 +29,9 @@ def line(tmp_path: Path) -> Iterator[CommandLine]:
 def test_up_tells_what_it_does_and_what_comes_next(line: CommandLine) -> None:
     result = line.run("up", *SMALL)
     assert (result.code, result.error) == (0, "")
-    assert result.output.startswith('Starting cluster "default" …\n - State opened\n - API listens on https://127.0.0.1:')
+    assert result.output.startswith(
+        'Starting cluster "default" …\n - State opened\n - API listens on https://127.0.0.1:'
+    )
     assert f'Context "moorage-default" is current in {line.kubeconfig}.' in result.output
     assert "kubectl get nodes" in result.output
     config = yaml.safe_load(line.kubeconfig.read_text())
@@ -67,6 +69,27 @@ def test_a_port_in_use_is_told_and_nothing_is_left_running(line: CommandLine) ->
     assert "Choose another port with --port" in result.error
     assert "Traceback" not in result.error
     assert line.run("status").code == 1
+
+
+def test_in_the_foreground_a_cluster_tells_the_same_and_ends_when_interrupted(line: CommandLine) -> None:
+    with line.start("up", "--foreground", *SMALL) as process:
+        try:
+            assert process.stdout is not None
+            assert any("Ready in " in told for told in process.stdout)
+            assert "moorage-default" in line.kubeconfig.read_text()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+
+
+def test_in_the_foreground_a_failure_is_told_too(line: CommandLine) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = line.run("up", "--foreground", *SMALL, "--port", str(taken.getsockname()[1]))
+    assert result.code == 1
+    assert "Choose another port with --port" in result.error
 
 
 def test_a_damaged_state_is_refused_and_left_as_it_is(line: CommandLine) -> None:
