@@ -1,7 +1,6 @@
 """x-kubernetes-validations: rules in CEL on parts of an object. What they may say, and what they say of a value.
 
-Differs from Kubernetes: what rules may cost is limited when they run (moorage.objects.cel.evaluation), not estimated
-when they are defined; lists of type set and map compare in the order in which they stand.
+Differs from Kubernetes: lists of type set and map compare in the order in which they stand.
 Source: apiextensions-apiserver pkg/apiserver/schema/cel, pkg/apis/apiextensions/validation (v1.37).
 """
 

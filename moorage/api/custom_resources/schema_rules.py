@@ -8,6 +8,7 @@ Source: apiextensions-apiserver pkg/apis/apiextensions/validation, pkg/apiserver
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from moorage.api.custom_resources.budgets import budget_causes
 from moorage.api.custom_resources.defaulting import default_problem
 from moorage.api.custom_resources.expressions import expression_causes
 from moorage.api.custom_resources.rule_texts import validation_rule_causes
@@ -59,7 +60,7 @@ def schema_causes(schema: Object, path: str, *, has_status: bool) -> list[Cause]
         return causes
     causes += _default_causes(schema, path)
     causes += validation_rule_causes(schema, path)
-    return causes or expression_causes(schema, path)
+    return causes or expression_causes(schema, path) or budget_causes(schema, path)
 
 
 def _root_causes(schema: Object, path: str) -> list[Cause]:

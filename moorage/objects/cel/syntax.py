@@ -46,7 +46,13 @@ _FOLDS: Final[Mapping[str, tuple[int, ...]]] = {
 }
 
 _ESCAPES: Final[Mapping[str, str]] = {
-    "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
     **{char: char for char in "\\?\"'`"},
 }
 _ESCAPE: Final = re.compile(
