@@ -93,6 +93,8 @@ def validate_object_meta(
     elif problems := rule(name):
         causes += each_invalid(f"{path}.name", name, problems)
     causes += _validate_namespace(f"{path}.namespace", metadata.get("namespace") or "", namespaced=namespaced)
+    if (generation := metadata.get("generation") or 0) < 0:
+        causes.append(invalid(f"{path}.generation", generation, "must be greater than or equal to 0"))
     if labels := metadata.get("labels"):
         causes += _validate_labels(f"{path}.labels", labels)
     if annotations := metadata.get("annotations"):

@@ -31,6 +31,12 @@ async def test_what_a_name_was_generated_to_is_judged(world: World):
     assert made["metadata"]["name"].startswith("g-")
 
 
+async def test_a_generation_that_the_client_gives_is_not_negative(world: World):
+    with pytest.raises(Invalid) as refusal:
+        await world.create("configmaps", {"metadata": {"name": "a", "generation": -1}})
+    assert [cause.field for cause in refusal.value.causes] == ["metadata.generation"]
+
+
 async def test_creating_by_an_update_needs_the_right_to_create(world: World):
     request = world.request("update", "leases.coordination.k8s.io", "l", None, {})
     with pytest.raises(Forbidden):
