@@ -56,16 +56,14 @@ class Reviews:
         """Tell whether somebody may do something."""
         draft = decoded(kind_of(request.resource), request, draft, request.raw)
         spec = draft["spec"]
-        _check_access(spec, local=False)
-        _check_subject(spec)
+        _check_access(spec, local=False, of_others=True)
         return self._judged(draft, _subject_of(spec))
 
     async def local_access(self, _: Tools, request: Request, draft: Draft) -> Answer:
         """Tell whether somebody may do something in one namespace."""
         draft = decoded(kind_of(request.resource), request, draft, request.raw)
         spec = draft["spec"]
-        _check_access(spec, local=True)
-        _check_subject(spec)
+        _check_access(spec, local=True, of_others=True)
         asked = (spec.get("resourceAttributes") or {}).get("namespace") or ""
         if asked != request.namespace:
             text = "spec.resourceAttributes.namespace must match namespace: "
@@ -191,14 +189,8 @@ def _resource_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {key: rule[key] for key in ("verbs", "apiGroups", "resources", "resourceNames") if rule.get(key)}
 
 
-def _check_subject(spec: Mapping[str, Any]) -> None:
-    if not spec.get("user") and not spec.get("groups"):
-        text = 'Invalid value: "": at least one of user or group must be specified'
-        raise invalid("", _AUTHORIZATION, "", [Cause(_INVALID, text, "spec.user")])
-
-
-def _check_access(spec: Mapping[str, Any], *, local: bool) -> None:
-    """Refuse a question that is none, or two. Raises Invalid."""
+def _check_access(spec: Mapping[str, Any], *, local: bool, of_others: bool = False) -> None:
+    """Refuse a question that is none, or two, or about nobody (`of_others`: it names who it is about). Raises Invalid."""
     path, asked = spec.get("nonResourceAttributes"), spec.get("resourceAttributes")
     causes: list[Cause] = []
     if local and path is not None:
@@ -212,6 +204,9 @@ def _check_access(spec: Mapping[str, Any], *, local: bool) -> None:
     elif (path is None) == (asked is None):
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         causes.append(Cause(_INVALID, f"Invalid value: {_go(path)}: {why}", "spec"))
+    if of_others and not spec.get("user") and not spec.get("groups"):
+        text = 'Invalid value: "": at least one of user or group must be specified'
+        causes.append(Cause(_INVALID, text, "spec.user"))
     for kind in ("fieldSelector", "labelSelector"):
         causes += _selector_causes((asked or {}).get(kind), f"spec.resourceAttributes.{kind}")
     if causes:
