@@ -373,6 +373,11 @@ def id_problems(number: int) -> Problems:
     return _NOTHING if 0 <= number <= 2147483647 else ("must be between 0 and 2147483647, inclusive",)
 
 
+def name_prefix_of(text: str) -> str:
+    """Return a generateName so that it can be checked like a name: a trailing dash becomes a letter."""
+    return text[:-1] + "a" if text.endswith("-") else text
+
+
 def validate_qualified_name(path: str, text: str) -> list[Cause]:
     """Return the causes of a key that is no qualified name."""
     return each_invalid(path, text, qualified_name_problems(text))
