@@ -12,7 +12,7 @@ from typing import Any, Final
 from moorage.api.custom_resources.values import key_of
 from moorage.objects.cel.checker import check
 from moorage.objects.cel.evaluation import evaluate
-from moorage.objects.cel.functions import to_duration, to_timestamp
+from moorage.objects.cel.moments import to_duration, to_timestamp
 from moorage.objects.cel.syntax import CelError, Node, parse
 from moorage.objects.cel.types import (
     BOOL,

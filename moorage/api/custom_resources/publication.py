@@ -8,16 +8,17 @@ Source: apiextensions-apiserver pkg/apiserver/customresource_handler.go, customr
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from moorage.api.custom_resources.definitions import is_true, versions_of
-from moorage.api.custom_resources.rules import CustomRules
 from moorage.api.openapi_custom import Published
 from moorage.api.resources import Resources, storage_prefix
 from moorage.api.watch_cache import Caches
 from moorage.objects.encoded import Encoded
 from moorage.objects.kinds import Resource, Subresource
-from moorage.objects.metadata import Object
+from moorage.objects.metadata import Object, is_condition_true
+
+if TYPE_CHECKING:
+    from moorage.api.custom_resources.rules import CustomRules
 
 #: Where definitions are kept.
 DEFINITIONS: Final = "apiextensions.k8s.io/customresourcedefinitions"
@@ -54,7 +55,7 @@ class Publication:
         """Serve exactly what the definitions define now."""
         known: dict[str, tuple[Any, int, list[Resource]]] = {}
         for item in self._caches.of(DEFINITIONS).items():
-            if not is_true(item.object, "Established"):
+            if not is_condition_true(item.object, "Established"):
                 continue
             known[item.uid] = self._current(item)
         rows = _ordered([row for _, _, made in known.values() for row in made])
@@ -71,7 +72,7 @@ class Publication:
         source = [
             definition["spec"],
             (definition.get("status") or {}).get("acceptedNames"),
-            is_true(definition, "Terminating"),
+            is_condition_true(definition, "Terminating"),
         ]
         before = self._known.get(item.uid)
         if before is not None and before[0] == source:
@@ -93,7 +94,7 @@ def rows_of(definition: Object, since: int) -> Iterator[Resource]:
         **spec["names"],
         **{k: v for k, v in ((definition.get("status") or {}).get("acceptedNames") or {}).items() if v},
     }
-    versions = versions_of(definition)
+    versions = spec["versions"]
     rules = {each["name"]: _rules_of(definition, each, since) for each in versions}
     storage = next(each["name"] for each in versions if each.get("storage"))
     for version in versions:
@@ -124,7 +125,9 @@ def rows_of(definition: Object, since: int) -> Iterator[Resource]:
         )
 
 
-def _rules_of(definition: Object, version: Object, since: int) -> CustomRules:
+def _rules_of(definition: Object, version: Object, since: int) -> "CustomRules":
+    from moorage.api.custom_resources.rules import CustomRules
+
     subresources = version.get("subresources") or {}
     written = (version.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING
     return CustomRules(
@@ -135,12 +138,12 @@ def _rules_of(definition: Object, version: Object, since: int) -> CustomRules:
         scale=subresources.get("scale"),
         columns=version.get("additionalPrinterColumns") or (),
         selectable=tuple(each["jsonPath"].removeprefix(".") for each in version.get("selectableFields") or ()),
-        versions=tuple(each["name"] for each in versions_of(definition)),
-        is_terminating=is_true(definition, "Terminating"),
+        versions=tuple(each["name"] for each in definition["spec"]["versions"]),
+        is_terminating=is_condition_true(definition, "Terminating"),
     )
 
 
-def _with_stored(rules: CustomRules, stored: CustomRules) -> CustomRules:
+def _with_stored(rules: "CustomRules", stored: "CustomRules") -> "CustomRules":
     return replace(rules, stored=stored)
 
 

@@ -28,7 +28,7 @@ from moorage.objects.cel.types import (
 )
 
 #: Namespaces of functions: `sets.contains` is a name, no method of something called sets.
-NAMESPACES: Final = frozenset({"sets", "optional", "ip"})
+NAMESPACES: Final = frozenset({"sets", "optional", "ip", "format"})
 
 #: Names of types, which are values too.
 TYPE_NAMES: Final = frozenset("bool int uint double string bytes list map null_type type".split())

@@ -1,19 +1,18 @@
-"""What functions of expressions do; which arguments they take is in moorage.objects.cel.types.
+"""What the functions of CEL itself and of its usual extensions do; which arguments they take is in the table of types.
 
 A wrong argument raises TypeError or EvaluationError.
-Source: cel-go 0.26 common/stdlib and ext, apiserver/pkg/cel/library (v1.37).
+Source: cel-go 0.26 common/stdlib and ext.
 """
 
-import ipaddress
 import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
+from moorage.objects.cel.libraries import LIBRARIES
+from moorage.objects.cel.moments import of_time, to_duration, to_timestamp
 from moorage.objects.cel.syntax import UInt
 from moorage.objects.cel.values import (
     NANOS,
@@ -27,13 +26,8 @@ from moorage.objects.cel.values import (
     is_number,
     type_name,
 )
-from moorage.objects.quantity import Quantity, QuantityError, parse_quantity
 
 _INT: Final = (-(2**63), 2**63 - 1)
-_UNITS: Final = {"h": 3600 * NANOS, "m": 60 * NANOS, "s": NANOS, "ms": 10**6, "us": 1000, "µs": 1000, "ns": 1}
-_DURATION: Final = re.compile(r"([-+]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:h|ms|us|µs|ns|m|s))+|0)")
-_PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)")
-_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _NO_OVERLOAD: Final = "no such overload"
 
 
@@ -215,33 +209,6 @@ def _to_bool(value: Any) -> bool:
     return words[value]
 
 
-def to_duration(value: Any) -> Duration:
-    """Return the span that a text such as `1h30m` names. Raises EvaluationError."""
-    if isinstance(value, Duration):
-        return value
-    match = _DURATION.fullmatch(value)
-    if match is None:
-        raise EvaluationError("type conversion error from 'string' to 'google.protobuf.Duration'")
-    nanos = sum(round(float(number) * _UNITS[unit]) for number, unit in _PART.findall(match[2]))
-    return Duration(-nanos if match[1] == "-" else nanos)
-
-
-def to_timestamp(value: Any) -> Timestamp:
-    """Return the moment that a text in RFC 3339, or seconds since 1970, mean. Raises EvaluationError."""
-    if isinstance(value, Timestamp):
-        return value
-    if is_number(value):
-        return Timestamp(value * NANOS)
-    match = _MOMENT.fullmatch(value)
-    try:
-        moment = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")) if match else None
-    except ValueError:
-        moment = None
-    if match is None or moment is None:
-        raise EvaluationError("type conversion error from 'string' to 'google.protobuf.Timestamp'")
-    return Timestamp(int(moment.timestamp()) * NANOS + int(f"{(match[2] or '.')[1:]:0<9}"[:9] or 0))
-
-
 def _regex(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.ASCII)
@@ -328,126 +295,6 @@ def _most(items: list[Any]) -> Any:
     return max(items)
 
 
-def _of_time(part: Callable[[datetime], int], unit: int) -> Callable[..., int]:
-    """Return what reads a part of a moment in a time zone, or counts units in a span."""
-
-    def read(value: Any, zone: str = "UTC") -> int:
-        if isinstance(value, Duration):
-            return int(math.copysign(1, value.nanos)) * (abs(value.nanos) // unit) if unit else _fail()
-        return part(_in_zone(value.moment, zone))
-
-    return read
-
-
-def _fail() -> int:
-    raise EvaluationError(_NO_OVERLOAD)
-
-
-def _in_zone(moment: datetime, zone: str) -> datetime:
-    from datetime import timedelta, timezone
-    from zoneinfo import ZoneInfo
-
-    if match := re.fullmatch(r"([+-]?)(\d\d):(\d\d)", zone):
-        shift = timedelta(hours=int(match[2]), minutes=int(match[3]))
-        return moment.astimezone(timezone(-shift if match[1] == "-" else shift))
-    try:
-        return moment.astimezone(ZoneInfo(zone))
-    except (KeyError, ValueError, OSError):
-        raise EvaluationError(f"unknown time zone {zone}") from None
-
-
-def _url(text: str) -> Opaque:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise EvaluationError(f"URL parse error during conversion from string: {error}") from None
-    is_absolute = bool(parts.scheme) and bool(re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*:.+", text, re.DOTALL))
-    if any(ord(char) <= 32 or ord(char) == 127 for char in text) or not (is_absolute or text.startswith("/")):
-        raise EvaluationError(f'URL parse error during conversion from string: parse "{text}": invalid URI for request')
-    return Opaque("url", parts)
-
-
-def _host(url: Opaque) -> str:
-    return str(url.value.netloc.rpartition("@")[2])
-
-
-def _host_name(url: Opaque) -> str:
-    host = _host(url)
-    if host.startswith("["):
-        return host[1 : host.find("]")]
-    return host.rpartition(":")[0] if re.search(r":\d*$", host) else host
-
-
-def _port(url: Opaque) -> str:
-    return _host(url).rpartition(":")[2] if re.search(r":\d+$", _host(url)) else ""
-
-
-def _ip(text: str) -> Opaque:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise EvaluationError(f'IP Address "{text}" parse error during conversion from string') from None
-    if "%" in text or (address.version == 6 and address.ipv4_mapped is not None):
-        raise EvaluationError(f'IP Address "{text}" is an IPv4-mapped address or has a zone')
-    return Opaque("ip", address)
-
-
-def _cidr(text: str) -> Opaque:
-    try:
-        network = ipaddress.ip_interface(text) if text.rpartition("/")[2].isdigit() and "/" in text else None
-    except ValueError:
-        network = None
-    if network is None:
-        raise EvaluationError(f"network address parse error during conversion from string: invalid CIDR {text}")
-    return Opaque("cidr", network)
-
-
-def _contains_ip(cidr: Opaque, ip: Any) -> bool:
-    address = (ip if isinstance(ip, Opaque) else _ip(ip)).value
-    return bool(address.version == cidr.value.version and address in cidr.value.network)
-
-
-def _contains_cidr(cidr: Opaque, other: Any) -> bool:
-    inner = (other if isinstance(other, Opaque) else _cidr(other)).value
-    same = inner.version == cidr.value.version
-    return bool(same and inner.ip in cidr.value.network and inner.network.prefixlen >= cidr.value.network.prefixlen)
-
-
-def _quantity(text: str) -> Opaque:
-    try:
-        return Opaque("quantity", parse_quantity(text))
-    except QuantityError as error:
-        raise EvaluationError(str(error)) from None
-
-
-def _quantity_of(value: Any) -> Quantity:
-    found: Quantity = Quantity(value * NANOS) if isinstance(value, int) else value.value
-    return found
-
-
-def _compared(one: Opaque, other: Opaque) -> int:
-    mine, theirs = int(one.value.nanos), int(other.value.nanos)
-    return (mine > theirs) - (mine < theirs)
-
-
-def _as_integer(quantity: Opaque) -> int:
-    if quantity.value.nanos % NANOS:
-        raise EvaluationError("cannot convert value to integer")
-    return int(quantity.value.nanos // NANOS)
-
-
-def _can(make: Callable[[str], Any]) -> Callable[[str], bool]:
-    def check(text: str) -> bool:
-        try:
-            make(text)
-        except EvaluationError:
-            return False
-        return True
-
-    return check
-
-
 def _has_all(one: list[Any], other: list[Any]) -> bool:
     return all(_in(each, one) for each in other)
 
@@ -512,54 +359,17 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "sum": _sum,
     "min": _least,
     "max": _most,
-    "getFullYear": _of_time(lambda it: it.year, 0),
-    "getMonth": _of_time(lambda it: it.month - 1, 0),
-    "getDate": _of_time(lambda it: it.day, 0),
-    "getDayOfMonth": _of_time(lambda it: it.day - 1, 0),
-    "getDayOfWeek": _of_time(lambda it: it.isoweekday() % 7, 0),
-    "getDayOfYear": _of_time(lambda it: it.timetuple().tm_yday - 1, 0),
-    "getHours": _of_time(lambda it: it.hour, 3600 * NANOS),
-    "getMinutes": _of_time(lambda it: it.minute, 60 * NANOS),
-    "getSeconds": _of_time(lambda it: it.second, NANOS),
-    "getMilliseconds": _of_time(lambda it: it.microsecond // 1000, 10**6),
-    "url": _url,
-    "isURL": _can(_url),
-    "getScheme": lambda url: url.value.scheme,
-    "getHost": _host,
-    "getHostname": _host_name,
-    "getPort": _port,
-    "getEscapedPath": lambda url: url.value.path,
-    "getQuery": lambda url: parse_qs(url.value.query, keep_blank_values=True),
-    "ip": _ip,
-    "isIP": _can(_ip),
-    "ip.isCanonical": lambda text: str(_ip(text).value) == text,
-    "family": lambda ip: ip.value.version,
-    "isUnspecified": lambda ip: ip.value.is_unspecified,
-    "isLoopback": lambda ip: ip.value.is_loopback,
-    "isLinkLocalMulticast": lambda ip: (
-        ip.value in ipaddress.ip_network("224.0.0.0/24" if ip.value.version == 4 else "ff02::/16")
-    ),
-    "isLinkLocalUnicast": lambda ip: ip.value.is_link_local,
-    "isGlobalUnicast": lambda ip: (
-        not (ip.value.is_unspecified or ip.value.is_loopback or ip.value.is_multicast or ip.value.is_link_local)
-    ),
-    "cidr": _cidr,
-    "isCIDR": _can(_cidr),
-    "containsIP": _contains_ip,
-    "containsCIDR": _contains_cidr,
-    "masked": lambda cidr: Opaque("cidr", ipaddress.ip_interface(str(cidr.value.network))),
-    "prefixLength": lambda cidr: cidr.value.network.prefixlen,
-    "quantity": _quantity,
-    "isQuantity": _can(_quantity),
-    "sign": lambda it: (it.value.nanos > 0) - (it.value.nanos < 0),
-    "add": lambda it, other: Opaque("quantity", it.value + _quantity_of(other)),
-    "sub": lambda it, other: Opaque("quantity", it.value - _quantity_of(other)),
-    "isGreaterThan": lambda it, other: _compared(it, other) > 0,
-    "isLessThan": lambda it, other: _compared(it, other) < 0,
-    "compareTo": _compared,
-    "asInteger": _as_integer,
-    "isInteger": lambda it: it.value.nanos % NANOS == 0,
-    "asApproximateFloat": lambda it: it.value.nanos / NANOS,
+    "getFullYear": of_time(lambda it: it.year, 0),
+    "getMonth": of_time(lambda it: it.month - 1, 0),
+    "getDate": of_time(lambda it: it.day, 0),
+    "getDayOfMonth": of_time(lambda it: it.day - 1, 0),
+    "getDayOfWeek": of_time(lambda it: it.isoweekday() % 7, 0),
+    "getDayOfYear": of_time(lambda it: it.timetuple().tm_yday - 1, 0),
+    "getHours": of_time(lambda it: it.hour, 3600 * NANOS),
+    "getMinutes": of_time(lambda it: it.minute, 60 * NANOS),
+    "getSeconds": of_time(lambda it: it.second, NANOS),
+    "getMilliseconds": of_time(lambda it: it.microsecond // 1000, 10**6),
+    **LIBRARIES,
     "sets.contains": _has_all,
     "sets.equivalent": lambda one, other: _has_all(one, other) and _has_all(other, one),
     "sets.intersects": lambda one, other: any(_in(each, one) for each in other),

@@ -208,6 +208,8 @@ compareTo quantity.(quantity)int
 asInteger quantity.()int
 isInteger quantity.()bool
 asApproximateFloat quantity.()double
+format.named (string)optional<format>
+validate format.(string)optional<list<string>>
 sets.contains (list<A>,list<A>)bool
 sets.equivalent (list<A>,list<A>)bool
 sets.intersects (list<A>,list<A>)bool
@@ -219,6 +221,12 @@ value optional<A>.()A
 or optional<A>.(optional<A>)optional<A>
 orValue optional<A>.(A)A
 """
+
+#: Formats that texts can be held against.
+FORMATS: Final = (
+    *("dns1123Label", "dns1123Subdomain", "dns1035Label", "qualifiedName", "dns1123LabelPrefix"),
+    *("dns1123SubdomainPrefix", "dns1035LabelPrefix", "labelValue", "uri", "uuid", "byte", "date", "datetime"),
+)
 
 _ORDERED: Final = ("bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration")
 _CONVERSIONS: Final = {"string": ("ip", "cidr")}
@@ -232,6 +240,8 @@ def functions() -> Mapping[str, Sequence[Signature]]:
     for line in _FUNCTIONS.strip().splitlines():
         name, *forms = line.split()
         found[name] = [_signature(form) for form in forms]
+    for name in FORMATS:
+        found[f"format.{name}"] = [Signature(None, (), CelType("format"))]
     pairs = [(one, one) for one in _ORDERED]
     numbers = ("int", "uint", "double")
     pairs += [(one, other) for one in numbers for other in numbers if one != other]

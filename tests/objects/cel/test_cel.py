@@ -63,6 +63,8 @@ def value_of(text: str) -> Any:
         ("url('https://a.b:8/c?d=e').getHost() + url('/p').getEscapedPath()", "a.b:8/p"),
         ("ip('10.0.0.1').family() == 4 && cidr('10.0.0.0/8').containsIP('10.1.1.1')", True),
         ("sets.contains([1, 2], [2]) && string(ip('::1')) == '::1'", True),
+        ("format.dns1123Label().validate('a-b').hasValue()", False),
+        ("format.named('uuid').value().validate('x').value()", ["does not match the UUID"]),
         ("true || 1 / 0 == 0", True),
         ("1 / 0 == 0 || true", True),
     ],
