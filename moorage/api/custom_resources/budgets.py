@@ -59,8 +59,11 @@ def _factor(cost: int, most: int) -> str:
     return "factor of more than 100x" if factor > 100 else f"factor of {factor:.1f}x"
 
 
-def _costs(schema: Object, path: str, count: int) -> Iterator[_Cost]:
-    """Yield what each expression costs; count: how often the schema may apply in one object."""
+def _costs(schema: Object, path: str, count: int | None) -> Iterator[_Cost]:
+    """Yield what each expression costs.
+
+    count: how often the schema may apply in one object; None: as often as its values fit into a request.
+    """
     rules = schema.get("x-kubernetes-validations") or ()
     if rules:
         extent = extent_of(schema)
@@ -69,13 +72,15 @@ def _costs(schema: Object, path: str, count: int) -> Iterator[_Cost]:
             for key, word in (("rule", "rule"), ("messageExpression", "messageExpression")):
                 if rule.get(key):
                     cost = estimate(parse(rule[key]), {"self": extent, "oldSelf": extent}).cost
-                    yield _Cost(f"{at}.{key}", word, times(cost, count))
+                    yield _Cost(f"{at}.{key}", word, times(cost, _most(count, schema)))
     for name, each in sorted((schema.get("properties") or {}).items()):
         yield from _costs(each, f"{path}.properties[{name}]", count)
     for key, limit in (("additionalProperties", "maxProperties"), ("items", "maxItems")):
-        inner = schema.get(key)
+        inner, most = schema.get(key), schema.get(limit)
         if isinstance(inner, Mapping):
-            yield from _costs(inner, f"{path}.{key}", times(count, _most(schema.get(limit), inner)))
+            yield from _costs(
+                inner, f"{path}.{key}", None if count is None or most is None else times(count, int(most))
+            )
 
 
 def _most(limit: Any, inner: Object) -> int:

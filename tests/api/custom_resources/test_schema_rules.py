@@ -96,3 +96,15 @@ def test_a_rule_may_point_to_fields_that_are_declared() -> None:
     assert said(schema) == []
     schema["x-kubernetes-validations"] = [{**rule, "fieldPath": ".z"}]
     assert [message for _, message in said(schema)] == ['Invalid value: ".z": must be a valid path']
+
+
+def test_a_rule_in_lists_without_end_counts_as_often_as_it_fits_into_a_request() -> None:
+    inner = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "x-kubernetes-validations": [{"rule": "self.n > 0"}],
+    }
+    lists: dict[str, Any] = {"type": "array", "items": {"type": "array", "items": inner}}
+    assert said(lists) == []
+    inner["x-kubernetes-validations"] = [{"rule": "['a', 'b'].all(x, ['c', 'd'].all(y, x != y))"}]
+    assert "estimated rule cost exceeds budget by factor of" in said(lists)[0][1]
