@@ -76,6 +76,46 @@ def _api_service(port: int) -> dict[str, Any]:
     }
 
 
+def api_endpoints(address: str, port: int) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield (resource id, object) of what stands behind the API's own Service."""
+    named = {"name": "kubernetes", "namespace": "default"}
+    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
+    yield (
+        "endpoints",
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {**named, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+        },
+    )
+    yield (
+        "endpointslices.discovery.k8s.io",
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**named, "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "ports": ports,
+        },
+    )
+
+
+async def publish_api(client: Client, lookup: Lookup, address: str, port: int) -> None:
+    """Make the API's own Endpoints say where it listens now. Source: the reconcilers of pkg/controlplane (v1.37)."""
+    for resource, wanted in api_endpoints(address, port):
+        found = lookup.get(resource, "default", "kubernetes")
+        if found is None:
+            await create_missing(client, lookup, [(resource, wanted)])
+        elif any(found.get(key) != wanted[key] for key in ("subsets", "endpoints", "ports") if key in wanted):
+            await client.update(resource, {**found, **wanted, "metadata": found["metadata"]})
+    service = lookup.get("services", "default", "kubernetes")
+    if service is not None and service["spec"]["ports"][0].get("targetPort") != port:
+        ports = [{**service["spec"]["ports"][0], "targetPort": port}, *service["spec"]["ports"][1:]]
+        await client.update("services", {**service, "spec": {**service["spec"], "ports": ports}})
+
+
 def _dns_service() -> dict[str, Any]:
     ports = [("dns", "UDP"), ("dns-tcp", "TCP")]
     return {

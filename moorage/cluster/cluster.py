@@ -15,7 +15,7 @@ from moorage.cluster.control_plane import ControlPlane
 from moorage.cluster.front_door import FrontDoor
 from moorage.cluster.image_verbs import image_verbs
 from moorage.cluster.instance import Instance, last_facts
-from moorage.cluster.nodes import Nodes
+from moorage.cluster.nodes import Nodes, endpoint_address
 from moorage.cluster.process import StartFailed
 from moorage.objects.metadata import format_time
 from moorage.store.errors import StoreDamaged, StoreError
@@ -50,13 +50,13 @@ class Cluster:
         preparing = self.tasks.start("nodes/prepare", self._nodes.prepare())
         self._door = FrontDoor(config, pki, control, self._nodes.gateway)
         port = await self._door.listen(last_facts(config.directory).get("port", 0))
-        await control.open(port)
+        await control.open(port, endpoint_address(config))
         self.tasks.start("bootstrap-policy", self._grant(control))
         say(f"API listens on https://{config.host}:{port}")
         await control.start(self._nodes.drivers, pki.authority.read_text)
         say("Controllers and scheduler work")
         await preparing
-        await self._nodes.start()
+        await self._nodes.start(port)
         if config.nodes or config.simulated_nodes:
             say(_ready_text(config))
         nodes = self._nodes

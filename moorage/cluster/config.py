@@ -12,6 +12,9 @@ import orjson
 SERVICE_NETWORK = "10.96.0.0/12"
 API_SERVICE_ADDRESS = "10.96.0.1"
 DNS_SERVICE_ADDRESS = "10.96.0.10"
+#: What the API's own Endpoints name while it listens on loopback, which cannot stand there: the first real node's
+#: address, whose port leads to the API.
+API_NODE_ADDRESS = "172.30.0.1"
 CLUSTER_DOMAIN = "cluster.local"
 
 

@@ -13,7 +13,8 @@ from moorage.aio.tasks import Tasks
 from moorage.api.admission.chain import AdmissionChain
 from moorage.api.api import Api
 from moorage.api.request import SYSTEM, User
-from moorage.cluster.bootstrap import create_missing, namespaces, system_objects
+from moorage.cluster.bootstrap import create_missing, namespaces, publish_api, system_objects
+from moorage.cluster.config import API_NODE_ADDRESS
 from moorage.cluster.local import LocalClient
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
@@ -46,11 +47,12 @@ class ControlPlane:
         """Return a client in the name of a component; its name is the field manager of what it writes."""
         return LocalClient(self.api, user or SYSTEM, component)
 
-    async def open(self, api_port: int) -> None:
-        """Load the state and create what every cluster has."""
+    async def open(self, api_port: int, api_address: str = API_NODE_ADDRESS) -> None:
+        """Load the state and create what every cluster has. The address is what the API's own Endpoints name."""
         await self.api.load()
         await create_missing(self.client, self.lookup, namespaces())
         await create_missing(self.client, self.lookup, system_objects(api_port))
+        await publish_api(self.client, self.lookup, api_address, api_port)
 
     async def grant(self) -> None:
         """Create the roles and bindings that every cluster has. They are needed by nobody who is already there."""

@@ -1,16 +1,24 @@
 """The nodes of a cluster: real ones over the native runtime, simulated ones, and the volumes that they serve."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from moorage.cluster.config import CLUSTER_DOMAIN, ClusterConfig
+from moorage.cluster.config import (
+    API_NODE_ADDRESS,
+    API_SERVICE_ADDRESS,
+    CLUSTER_DOMAIN,
+    DNS_SERVICE_ADDRESS,
+    ClusterConfig,
+)
 from moorage.cluster.control_plane import ControlPlane
 from moorage.cluster.machine import machine_for, simulated_machine
 from moorage.cluster.process import StartFailed
 from moorage.node.agent import Agent, Dispatcher, NodeSettings, Surroundings
 from moorage.node.gateway import LocalGateway
 from moorage.node.images.store import ImageStore
+from moorage.node.network.node_services import ApiDoor, NodeServices
 from moorage.node.node_status import LEASE_SECONDS
 from moorage.node.references import References
 from moorage.node.runtimes.native.host import NativeHost
@@ -32,6 +40,24 @@ SHUTDOWN_GRACE_SECONDS = 10.0
 SIMULATED_RENEW_SECONDS = LEASE_SECONDS * 0.6
 
 
+#: Addresses to listen on that pods cannot connect to.
+_UNREACHABLE = ("0.0.0.0", "127.0.0.1", "localhost", "::1")  # noqa: S104
+
+
+def api_doors(config: ClusterConfig, port: int) -> list[ApiDoor]:
+    """Return where pods find the API: its service's address, and the endpoint behind that."""
+    host = config.host if config.host != "0.0.0.0" else "127.0.0.1"  # noqa: S104 - it is where all addresses end
+    doors = [ApiDoor((API_SERVICE_ADDRESS, 443), (host, port))]
+    if endpoint_address(config) == API_NODE_ADDRESS:
+        doors.append(ApiDoor((API_NODE_ADDRESS, port), (host, port), config.node_names[0]))
+    return doors
+
+
+def endpoint_address(config: ClusterConfig) -> str:
+    """Return the address that the API's Endpoints name; loopback ones cannot stand there."""
+    return API_NODE_ADDRESS if config.host in _UNREACHABLE else config.host
+
+
 class Nodes:
     """Starts and stops the nodes of one cluster."""
 
@@ -42,7 +68,9 @@ class Nodes:
         self._host = NativeHost(self._directory) if config.nodes else None
         self._images: ImageStore | None = None
         self._agents: dict[str, Agent] = {}
+        self._networks: dict[str, NativeRuntime] = {}
         self._references = References(control.informers)
+        self._services = NodeServices(control.informers, control.clock, control.tasks, CLUSTER_DOMAIN)
         self.gateway = LocalGateway(self._agents, control.clock)
         volumes = LocalDriver(config.directory / "volumes")
         volumes.start()
@@ -69,7 +97,7 @@ class Nodes:
         for agent in self._agents.values():
             agent.images_arrived(is_same)
 
-    async def start(self) -> None:
+    async def start(self, api_port: int) -> None:
         """Register all nodes and hand them their pods. Raises StartFailed."""
         control = self._control
         dispatcher = Dispatcher(control.informers)
@@ -80,17 +108,22 @@ class Nodes:
                 await self._start_simulated(name, index)
         except RuntimeFailure as error:
             raise StartFailed(f"a node cannot start: {error}") from error
+        if self._networks:
+            self._services.start(self._networks, api_doors(self._config, api_port))
         await dispatcher.start(self._agents)
 
     async def close(self) -> None:
         """End all pods' processes in order; their objects stay, and come back with the next start."""
-        for agent in self._agents.values():
-            try:
-                await agent.stop_pods(SHUTDOWN_GRACE_SECONDS)
-            except (RuntimeFailure, OSError) as error:
-                log.warning("pods_not_stopped node=%s error=%s", agent.name, error)
+        await asyncio.gather(*(self._stop_pods(agent) for agent in self._agents.values()))
+        await self._services.close()
         if self._host is not None:
             await self._host.destroy()
+
+    async def _stop_pods(self, agent: Agent) -> None:
+        try:
+            await agent.stop_pods(SHUTDOWN_GRACE_SECONDS)
+        except (RuntimeFailure, OSError) as error:
+            log.warning("pods_not_stopped node=%s error=%s", agent.name, error)
 
     async def _start_real(self, name: str, index: int) -> None:
         if self._host is None or self._images is None:
@@ -98,7 +131,10 @@ class Nodes:
         runtime = NativeRuntime(self._host, self._images, name, index, self._control.clock)
         ip = f"172.30.0.{index}"
         machine = machine_for(name, ip, runtime.version, self._config.directory)
-        settings = NodeSettings(machine, self._directory / "files" / name, domain=CLUSTER_DOMAIN)
+        settings = NodeSettings(
+            machine, self._directory / "files" / name, dns_servers=(DNS_SERVICE_ADDRESS,), domain=CLUSTER_DOMAIN
+        )
+        self._networks[name] = runtime
         await self._add(Agent(settings, runtime, self._around(name)))
 
     async def _start_simulated(self, name: str, index: int) -> None:

@@ -89,6 +89,8 @@ class Agent:
             {"cpu": str(machine.cpus), "memory": str(machine.memory)},
         )
         self._workers: dict[str, PodWorker] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._is_closing = False
         self._node: Object = {}
 
     async def start(self) -> None:
@@ -116,8 +118,12 @@ class Agent:
         if worker is not None:
             worker.update(pod)
             return
+        if self._is_closing:
+            return
         worker = self._workers[uid_of(pod)] = PodWorker(self._tools, pod)
-        self._around.tasks.start(f"pod/{pod['metadata']['name']}", self._work(worker))
+        task = self._around.tasks.start(f"pod/{pod['metadata']['name']}", self._work(worker))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
 
     def lose(self, uid: str) -> None:
         """The pod's object is gone."""
@@ -136,10 +142,19 @@ class Agent:
         return worker is not None and worker.running.get(container) == attempt
 
     async def stop_pods(self, grace_seconds: float) -> None:
-        """End all containers in order, within this time: the machine goes down. Their objects stay."""
+        """End all containers, within their own grace period and this time: the machine goes down. Their objects stay.
+
+        Nothing is started again meanwhile.
+        """
+        self._is_closing = True
+        for task in list(self._working):
+            task.cancel()
 
         async def stop(uid: str, container: str) -> None:
-            await self.runtime.stop_container(uid, container, grace_seconds)
+            worker = self._workers.get(uid)
+            own = worker.pod["spec"].get("terminationGracePeriodSeconds") if worker is not None else None
+            seconds = grace_seconds if own is None else min(grace_seconds, float(own))
+            await self.runtime.stop_container(uid, container, seconds)
 
         await asyncio.gather(
             *(

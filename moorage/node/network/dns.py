@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from moorage.aio.tasks import Tasks
 from moorage.node.network.names import Records, Zone
@@ -142,26 +143,28 @@ class DnsServer:
         self._tasks.start("dns/tcp", self._serve_streams(streams))
 
     async def _serve_datagrams(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        with sock:
-            while True:
-                question, client = await loop.sock_recvfrom(sock, DATAGRAM_BYTES_MAX)
-                self._turn += 1
-                known = answer(question, self.zone, self._turn)
-                if known is None:
-                    await self._gate.acquire()
-                    self._tasks.start("dns/question", self._forward_datagram(sock, question, client))
-                elif known:
-                    with contextlib.suppress(OSError):
-                        await loop.sock_sendto(sock, known, client)
-
-    async def _forward_datagram(self, sock: socket.socket, question: bytes, client: tuple[str, int]) -> None:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Datagrams(self), sock=sock)
         try:
-            found = await self._ask_upstream(question)
-            with contextlib.suppress(OSError):
-                await asyncio.get_running_loop().sock_sendto(sock, found, client)
+            await asyncio.get_running_loop().create_future()  # until cancelled
         finally:
-            self._gate.release()
+            transport.close()
+
+    def take(self, transport: asyncio.DatagramTransport, question: bytes, client: tuple[str, int]) -> None:
+        """Answer one datagram, or have others answer it; too many of the latter at once are dropped, and asked again."""
+        self._turn += 1
+        known = answer(question, self.zone, self._turn)
+        if known:
+            transport.sendto(known, client)
+        elif known is None and not self._gate.locked():
+            self._tasks.start("dns/question", self._forward_datagram(transport, question, client))
+
+    async def _forward_datagram(
+        self, transport: asyncio.DatagramTransport, question: bytes, client: tuple[str, int]
+    ) -> None:
+        async with self._gate:
+            found = await self._ask_upstream(question)
+        if not transport.is_closing():
+            transport.sendto(found, client)
 
     async def _ask_upstream(self, question: bytes) -> bytes:
         """Return the first resolver's answer, SERVFAIL when none gives one."""
@@ -197,3 +200,20 @@ class DnsServer:
                     writer.write(len(found).to_bytes(2, "big") + found)
                     await writer.drain()
         writer.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Hands datagrams to the server; not every event loop can receive from a plain socket."""
+
+    def __init__(self, server: DnsServer) -> None:
+        self._server = server
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember what answers are sent with."""
+        self._transport = cast("asyncio.DatagramTransport", transport)  # uvloop's is none by its class
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take a question."""
+        if self._transport is not None:
+            self._server.take(self._transport, data, addr)

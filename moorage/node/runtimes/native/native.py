@@ -53,6 +53,8 @@ class NativeRuntime:
         self._sandboxes: dict[str, Sandbox] = {}
         self._listeners: list[asyncio.Queue[str]] = []
         self._changed = Signal()
+        #: Fired when the node's network may have been made anew, because its zygote was killed.
+        self.renewed = Signal()
         images.count_users(self._images_in_use)
 
     @property
@@ -81,7 +83,10 @@ class NativeRuntime:
         """Return the node's zygote, a new one if it was killed."""
         async with self._getting_zygote:
             if self._zygote is None or not self._zygote.is_open:
+                is_successor = self._zygote is not None
                 self._zygote = await self._host.node(self.node_name, self.node_index)
+                if is_successor:
+                    self.renewed.fire()
             return self._zygote
 
     async def _adopt(self, directory: str) -> None:
