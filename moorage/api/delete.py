@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from moorage.api.answers import Answer, Page
+from moorage.api.conversion import converted, is_converted
 from moorage.api.list_options import check_delete_options
 from moorage.api.pipeline import Kind, Tools, kind_of
 from moorage.api.read import selection_of
@@ -110,14 +111,15 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
     """Do the one step of deletion that is due: wait for grace, wait for finalizers, or go."""
     kind = kind_of(request.resource)
     check_preconditions(kind.resource, options, item.object)
-    old, dry_run = item.object, bool(options.get("dryRun"))
+    old, dry_run = tools.storage.current(kind.resource, item), bool(options.get("dryRun"))
     grace = _grace(kind, old, options)
     draft = _marked(kind, request, old, options, grace)
     metadata = draft["metadata"]
     waits = bool(metadata.get("deletionGracePeriodSeconds")) or _is_held(kind, draft)
     if waits:
         if draft == old or dry_run:
-            return Answer(200, item if draft == old else draft)
+            same = tools.storage.presented(kind.resource, item)
+            return Answer(200, same if draft == old else _shown(kind.resource, draft))
         stored = await tools.storage.update(kind.resource, draft, item)
         return Answer(200, tools.storage.presented(kind.resource, stored))
     if not dry_run:
@@ -127,8 +129,12 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
         if grace is None:
             return Answer(200, tools.storage.presented(kind.resource, item))
         metadata["resourceVersion"] = str(tools.storage.caches.revision)
-        return Answer(200, draft)
+        return Answer(200, _shown(kind.resource, draft))
     return Answer(200, _success(kind.resource, item))
+
+
+def _shown(resource: Resource, draft: Draft) -> Draft:
+    return converted(draft, resource) if is_converted(resource) else draft
 
 
 def check_preconditions(resource: Resource, options: Mapping[str, Any], obj: Object) -> None:

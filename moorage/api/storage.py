@@ -62,6 +62,14 @@ class Storage:
             self._presented.popitem(last=False)
         return shown
 
+    def current(self, resource: Resource, item: Encoded) -> Object:
+        """Return the object in the version that is stored; a custom one as its definition has it now."""
+        if not resource.custom:
+            return item.object
+        rules = resource.rules.stored or resource.rules
+        obj: Object = item.object if rules.is_current(item.revision) else rules.presented(item.object)
+        return obj
+
     async def create(self, resource: Resource, obj: Draft) -> Encoded:
         """Write a new object. Raises AlreadyExists."""
         metadata = obj["metadata"]

@@ -16,7 +16,8 @@ SPEC = {"type": "object", "properties": {"a": {"type": "integer", "maximum": 9},
 
 def version(name: str = "v1", spec: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     schema = {"type": "object", "properties": {"spec": spec or SPEC, "status": {"type": "object"}}}
-    return {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}, **more}
+    row = {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
+    return {**row, **more}
 
 
 def definition(*versions: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +85,30 @@ async def test_a_definition_that_goes_takes_no_new_objects(world: World) -> None
     assert going["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
     with pytest.raises(MethodNotAllowed):
         await world.create(WIDGETS, widget(a=1))
+
+
+async def test_the_storage_version_may_change(world: World) -> None:
+    await establish(world, version(), version("v2"))
+    await world.create(WIDGETS, {**widget(a=1), "apiVersion": "example.com/v2"})
+    old, new = version(storage=False), version("v2", storage=True)
+    changed = await world.patch(DEFINITIONS, WIDGETS, {"spec": {"versions": [old, new]}})
+    assert changed["status"]["storedVersions"] == ["v1", "v2"]
+    assert (await world.get(WIDGETS, "w"))["apiVersion"] == "example.com/v2"
+    held = await world.patch(WIDGETS, "w", {"metadata": {"finalizers": ["a.b/c"]}})
+    assert held["apiVersion"] == "example.com/v2"
+    going = shown(await world.api.delete(world.request("delete", WIDGETS, "w", None, {}), None))
+    assert (going["apiVersion"], going["metadata"]["finalizers"]) == ("example.com/v2", ["a.b/c"])
+    with pytest.raises(Invalid, match=r"must remain in spec\.versions"):
+        await world.patch(DEFINITIONS, WIDGETS, {"spec": {"versions": [new]}})
+
+
+async def test_rules_in_cel_are_asked_of_new_and_of_old(world: World) -> None:
+    rule = {"rule": "self.a >= oldSelf.a", "message": "a may not shrink"}
+    await establish(world, version(spec={**SPEC, "x-kubernetes-validations": [rule]}))
+    await world.create(WIDGETS, widget(a=3))
+    with pytest.raises(Invalid, match="spec: Invalid value: a may not shrink"):
+        await world.patch(WIDGETS, "w", {"spec": {"a": 2}})
+    assert (await world.patch(WIDGETS, "w", {"spec": {"a": 4}}))["spec"] == {"a": 4}
 
 
 async def test_conversion_by_webhook_is_refused_where_it_would_be_needed(world: World) -> None:
