@@ -30,7 +30,7 @@ BUDGETS = Path(__file__).parent / "budgets.json"
 _RATES = {"pods/s"}
 
 #: What is too little to be measured counts as this.
-_LEAST = 1e-6
+_LEAST = 1e-3
 
 
 class Line(NamedTuple):

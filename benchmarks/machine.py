@@ -36,13 +36,13 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return sum(int(stat[11]) + int(stat[12]) for stat in stats) / _TICKS
 
 
-def run_seconds(pids: Iterable[int]) -> float:
-    """Return how long the living threads of processes ran: exact, for times too short to be counted in ticks."""
+def run_seconds(pids: Sequence[int]) -> float:
+    """Return how long the living threads of processes ran: exact where the kernel counts that, else cpu_seconds."""
     nanoseconds = 0
     for pid in pids:
         for task in _entries(Path(f"/proc/{pid}/task")):
             nanoseconds += int((_text(pid, f"task/{task}/schedstat").split() or ["0"])[0])
-    return nanoseconds / 1e9
+    return nanoseconds / 1e9 or cpu_seconds(pids)
 
 
 def memory_mb(pids: Iterable[int]) -> float:

@@ -150,7 +150,7 @@ async def many_pods(server: Server) -> Figures:
 async def rest(server: Server) -> Figures:
     """Do nothing, and see what that costs."""
     await asyncio.sleep(server.some(5, 2))
-    seconds = server.some(20, 6)
+    seconds = server.some(30, 8)
     before = run_seconds(server.processes())
     await asyncio.sleep(seconds)
     idle = (run_seconds(server.processes()) - before) / seconds * 100

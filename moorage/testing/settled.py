@@ -31,9 +31,11 @@ Condition = Callable[[History], Iterable[str]]
 
 
 def nothing_is_terminating(history: History) -> Iterable[str]:
-    """Yield what was deleted and is still there."""
+    """Yield what was deleted and is still there; a claim stays as long as a pod uses it, as it should."""
+    used = _used_claims(history)
     for resource, obj in history.everything():
-        if is_terminating(obj):
+        is_used = resource == "persistentvolumeclaims" and (namespace_of(obj), name_of(obj)) in used
+        if is_terminating(obj) and not is_used:
             yield f"{resource} {name_of(obj)} is still being deleted"
 
 
@@ -99,7 +101,7 @@ def deployments_are_complete(history: History) -> Iterable[str]:
 
 def claims_are_bound(history: History) -> Iterable[str]:
     """Yield claims in use without a volume, and claims and volumes that do not name each other."""
-    used = {(namespace_of(pod), claim) for pod in history.all("pods") for claim in claims_of(pod)}
+    used = _used_claims(history)
     claims = {(namespace_of(claim), name_of(claim)): claim for claim in history.all("persistentvolumeclaims")}
     for key in sorted(used):
         if key not in claims or _phase(claims[key]) != "Bound":
@@ -144,6 +146,10 @@ def runtime_problems(history: History, node: str, sandboxes: Sequence[SandboxSta
     strays = [f"{sandbox.name} runs on {node} without a pod" for sandbox in sandboxes if sandbox.uid not in pods]
     idle = [name_of(pod) for uid, pod in sorted(pods.items()) if uid not in running and not is_finished(pod)]
     return strays + [f"pod {name} says that it runs on {node}, and does not" for name in idle]
+
+
+def _used_claims(history: History) -> set[tuple[str, str]]:
+    return {(namespace_of(pod), claim) for pod in history.all("pods") for claim in claims_of(pod)}
 
 
 def _owned(history: History, resource: str, owner: Object) -> list[Object]:

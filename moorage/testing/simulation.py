@@ -6,10 +6,10 @@ scheduler, and nodes that only pretend. Invariants are checked at every change, 
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from moorage.aio.entropy import Entropy, seeded
 from moorage.testing.clock import VirtualClock
@@ -59,9 +59,17 @@ class SimulationFailed(Exception):
 
 def simulate(seed: int, settings: Settings = Settings()) -> Report:
     """Run the simulation of a seed. Raises SimulationFailed."""
-    entropy = seeded(seed)
+    lives: list[Simulation] = []
+
+    def live(loop: SimulationLoop) -> Coroutine[Any, Any, Report]:
+        lives.append(Simulation(seed, settings, loop, Path(directory)))
+        return lives[0].run()
+
     with tempfile.TemporaryDirectory(prefix="moorage-simulation-") as directory:
-        return run_simulated(entropy, lambda loop: Simulation(seed, settings, loop, Path(directory)).run())
+        try:
+            return run_simulated(seeded(seed), live)
+        except (Violation, Deadlock) as error:
+            raise SimulationFailed(lives[0].account(str(error))) from error
 
 
 class Simulation:
@@ -81,11 +89,9 @@ class Simulation:
         self._user = SimulatedUser(self._cluster, self._history, self._entropy)
 
     async def run(self) -> Report:
-        """Live; return what happened. Raises SimulationFailed."""
+        """Live; return what happened. Raises Violation, Deadlock."""
         try:
             await self._live()
-        except (Violation, Deadlock) as error:
-            raise SimulationFailed(self._account(str(error))) from error
         finally:
             await self._watchers.stop()
             await self._cluster.crash()
@@ -93,6 +99,21 @@ class Simulation:
         return Report(
             self._seed, self._loop.time(), history.count, history.digest, tuple(self._acts), dict(self._weather.counts)
         )
+
+    def account(self, problem: str) -> str:
+        """Return what went wrong and what led to it."""
+        steps = [step.text() for step in self._history.steps][-25:]
+        parts = [
+            f"seed {self._seed}, at {self._loop.time():.3f} s: {problem}",
+            "What was done:",
+            *self._acts[-20:],
+            "What changed last:",
+            *steps,
+            "What was decided last:",
+            *self._cluster.stories(last=20),
+            f"Again: moorage simulate --seed {self._seed}",
+        ]
+        return "\n".join(parts)
 
     async def _live(self) -> None:
         await self._cluster.start()
@@ -175,17 +196,3 @@ class Simulation:
 
     def _note(self, act: str) -> None:
         self._acts.append(f"{self._loop.time():9.3f} s  {act}")
-
-    def _account(self, problem: str) -> str:
-        steps = [step.text() for step in self._history.steps][-25:]
-        parts = [
-            f"seed {self._seed}, at {self._loop.time():.3f} s: {problem}",
-            "What was done:",
-            *self._acts[-20:],
-            "What changed last:",
-            *steps,
-            "What was decided last:",
-            *self._cluster.stories(last=20),
-            f"Again: moorage simulate --seed {self._seed}",
-        ]
-        return "\n".join(parts)

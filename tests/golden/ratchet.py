@@ -1,6 +1,7 @@
 """The ratchet: which recorded cases are known to fail. It only ever gets shorter.
 
     scripts/ratchet            replay everything on a fresh cluster and rewrite ratchet.json
+    scripts/ratchet --quick    the same, but what is known to fail never waits for long, so what is slow may not leave
 
 ratchet.json: `failing` area -> case names that fail each time; `unsteady` area -> names that fail now and then, whose
 outcome proves nothing; `reasons` pattern of case names -> why they fail, kept by hand. A case enters only after a
@@ -61,12 +62,25 @@ class Ratchet:
         return "fails" if name in self.failing.get(area, ()) else "passes"
 
     def patience_for(self, area: str, name: str) -> float:
-        """Return how long a case may wait for anything, in seconds: not long where it is known to wait in vain."""
-        return IN_VAIN_SECONDS if self.expects(area, name) == "fails" else math.inf
+        """Return how long a case may wait for anything, in seconds.
+
+        Not long where it is known to wait in vain, nor anywhere as long as nothing is known.
+        """
+        if self.expects(area, name) == "fails" or not (self.failing or self.unsteady):
+            return IN_VAIN_SECONDS
+        return math.inf
 
     def reason_for(self, name: str) -> str:
         """Return why a case fails, "" if nobody has written it down."""
         return next((reason for pattern, reason in self.reasons.items() if fnmatchcase(name, pattern)), "")
+
+
+class Patient(Ratchet):
+    """Gives every case the time that it asks for."""
+
+    def patience_for(self, area: str, name: str) -> float:
+        """Return no limit."""
+        return math.inf
 
 
 def surprises(ratchet: Ratchet, outcomes: Iterable[Outcome]) -> list[Outcome]:
@@ -79,11 +93,17 @@ def surprises(ratchet: Ratchet, outcomes: Iterable[Outcome]) -> list[Outcome]:
     ]
 
 
-def repeated(endpoint: Endpoint, cases: dict[str, Sequence[Case]], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Replay the cases of these outcomes once more, one at a time; return what came of them now."""
+def repeated(
+    endpoint: Endpoint,
+    cases: dict[str, Sequence[Case]],
+    outcomes: Sequence[Outcome],
+    ratchet: Ratchet,
+    at_once: int = 1,
+) -> list[Outcome]:
+    """Replay the cases of these outcomes once more, in peace; return what came of them now."""
     again = {(outcome.area, outcome.name) for outcome in outcomes}
     areas = [(area, [case for case in found if (area, case["name"]) in again]) for area, found in cases.items()]
-    return asyncio.run(replay(endpoint, areas, at_once=1))
+    return asyncio.run(replay(endpoint, areas, at_once, ratchet.patience_for))
 
 
 def ratchet_from(known: Ratchet, first: Sequence[Outcome], second: Sequence[Outcome]) -> Ratchet:
@@ -130,7 +150,8 @@ def main() -> int:
         doubtful = [each for each in first if not each.passed] + [
             each for each in surprises(known, first) if each.passed
         ]
-        second = repeated(endpoint, cases, doubtful)
+        patient = known if "--quick" in sys.argv[1:] else Patient()
+        second = repeated(endpoint, cases, doubtful, patient, at_once=4)
     ratchet = ratchet_from(known, first, second)
     ratchet.write()
     for outcome in surprises(known, first):

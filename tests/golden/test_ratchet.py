@@ -47,7 +47,7 @@ def test_recorded_answers_are_given(area: str, endpoint: Endpoint, ratchet: Ratc
     cases = {area: _cases(area)}
     outcomes = asyncio.run(replay(endpoint, cases.items(), patience_for=ratchet.patience_for))
     unexpected = surprises(ratchet, outcomes)
-    unexpected = surprises(ratchet, repeated(endpoint, cases, unexpected)) if unexpected else []
+    unexpected = surprises(ratchet, repeated(endpoint, cases, unexpected, ratchet)) if unexpected else []
     failed = [report(outcome) for outcome in unexpected if not outcome.passed]
     assert not failed, "\n".join(failed)
     passed = [outcome.name for outcome in unexpected]

@@ -21,6 +21,12 @@ SEEDS = range(1, 51)
 SETTINGS = Settings(acts=12)
 
 
+#: Longer lives that once found something: seed -> acts.
+FOUND = {
+    135: 40,  # a container that was created, but not started, when its node lost touch
+}
+
+
 @pytest.fixture(autouse=True)
 def _without_news() -> Iterator[None]:
     """Keep what is simulated to fail out of the logs."""
@@ -32,6 +38,11 @@ def _without_news() -> Iterator[None]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_troubled_cluster_comes_to_rest_and_stays(seed: int) -> None:
     simulate(seed, SETTINGS)
+
+
+@pytest.mark.parametrize(("seed", "acts"), FOUND.items())
+def test_what_a_seed_once_found_stays_mended(seed: int, acts: int) -> None:
+    simulate(seed, Settings(acts=acts))
 
 
 def test_without_faults_all_comes_to_rest_too() -> None:
