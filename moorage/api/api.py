@@ -60,9 +60,12 @@ class Api:
         items = [self.storage.presented(request.resource, item) for item in page.items]
         return Page(items, page.revision, page.token, page.remaining)
 
-    async def watch(self, request: Request) -> AsyncIterator[Sequence[WatchChange]]:
-        """Return the stream of changes; errors in the request are raised here."""
-        stream = read.read_watch(self.caches, self.storage.cache_of(request.resource), request)
+    async def watch(self, request: Request, *, outlives: bool = False) -> AsyncIterator[Sequence[WatchChange]]:
+        """Return the stream of changes; errors in the request are raised here.
+
+        outlives: it goes on when a custom resource is not served any more, in case that it comes back.
+        """
+        stream = read.read_watch(self.caches, self.storage.cache_of(request.resource), request, outlives=outlives)
         return stream if not self.storage.is_presented(request.resource) else self._presented(request, stream)
 
     async def create(self, request: Request, draft: Draft) -> Answer:

@@ -118,8 +118,13 @@ def too_large(asked: int, newest: int) -> Timeout:
     )
 
 
-def read_watch(caches: Caches, cache: ResourceCache, request: Request) -> AsyncIterator[Sequence[WatchChange]]:
-    """Return the stream of a watch. Errors in the request are raised here, before the stream begins."""
+def read_watch(
+    caches: Caches, cache: ResourceCache, request: Request, *, outlives: bool = False
+) -> AsyncIterator[Sequence[WatchChange]]:
+    """Return the stream of a watch. Errors in the request are raised here, before the stream begins.
+
+    outlives: the stream goes on when a custom resource is not served any more; otherwise it ends then.
+    """
     query = request.query
     check_list_options(query, watch=True)
     after = parse_revision(query.get("resourceVersion", ""), where="watch")
@@ -137,15 +142,16 @@ def read_watch(caches: Caches, cache: ResourceCache, request: Request) -> AsyncI
         position = cache.position_after(after)
     if "sendInitialEvents" in query and not sends:
         first = []
-    return _stream(cache, selection, first, position)
+    return _stream(cache, selection, first, position, outlives=outlives)
 
 
 async def _stream(
-    cache: ResourceCache, selection: Selection, first: list[WatchChange], position: int
+    cache: ResourceCache, selection: Selection, first: list[WatchChange], position: int, *, outlives: bool
 ) -> AsyncIterator[Sequence[WatchChange]]:
+    times_withdrawn = cache.times_withdrawn
     if first:
         yield first
-    while True:
+    while outlives or cache.times_withdrawn == times_withdrawn:
         count = cache.changed.count
         steps = cache.steps_from(position)
         position += len(steps)

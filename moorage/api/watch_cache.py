@@ -42,6 +42,8 @@ class ResourceCache:
         #: The position of steps[0] since the beginning, so that positions stay valid when old steps go.
         self.first = 0
         self.steps: deque[Step] = deque()
+        #: How often the resource ceased to be served.
+        self.times_withdrawn = 0
         self._steps_bytes = 0
         self._items: dict[str, Encoded] = {}
         self._keys: list[str] = []
@@ -149,6 +151,11 @@ class ResourceCache:
         """Return the object that a stored value is at a revision."""
         obj: Object = known if known is not None else orjson.loads(value)
         return Encoded(with_revision(value, revision), revision, obj, fields_for(self.resource_id, obj, self._extra))
+
+    def withdraw(self) -> None:
+        """End the watches of clients: the resource is not served any more."""
+        self.times_withdrawn += 1
+        self.changed.fire()
 
     def select_by(self, extra: tuple[str, ...]) -> None:
         """Have objects answer to these selectable fields of a custom resource from now on."""

@@ -41,7 +41,7 @@ class LocalClient:
     ) -> AsyncIterator[Sequence[Change]]:
         """Yield changes after `after` in order, in batches. Raises Expired when they were forgotten."""
         request = self._collection("watch", resource, selection, resourceVersion=str(after))
-        async for batch in await self._api.watch(request):
+        async for batch in await self._api.watch(request, outlives=True):
             yield [Change(change.kind, change.item, change.revision) for change in batch]
 
     async def create(self, resource: str, obj: Object, *, subresource: str = "") -> Object:

@@ -61,10 +61,13 @@ class Publication:
         rows = _ordered([row for _, _, made in known.values() for row in made])
         self._known = known
         if [id(row) for row in rows] != [id(row) for row in self._served]:
+            gone = {storage_prefix(row) for row in self._served} - {storage_prefix(row) for row in rows}
             self._served = rows
             self._resources.replace_custom(rows)
             for row in rows:
                 self._caches.of(storage_prefix(row)).select_by(_selectable(rows, row))
+            for prefix in sorted(gone):
+                self._caches.of(prefix).withdraw()
 
     def _current(self, item: Encoded) -> tuple[Any, int, list[Resource]]:
         """Return the rows of a definition: those of before unless something of it changed that matters."""

@@ -19,6 +19,7 @@ from moorage.objects.validation import (
     dns1123_label_problems,
     dns1123_subdomain_problems,
     label_value_problems,
+    name_prefix_of,
     qualified_name_problems,
 )
 
@@ -129,7 +130,7 @@ def _convertible(make: Callable[[str], Any], problem: str) -> Check:
 
 
 def _prefix(check: Check) -> Check:
-    return lambda text: check(re.sub("-$", "a", text))
+    return lambda text: check(name_prefix_of(text))
 
 
 #: format -> what is wrong with a text that should have it.

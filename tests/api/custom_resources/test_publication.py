@@ -1,5 +1,6 @@
 """Definitions that are established are served; objects of yesterday are read by today's schema."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -85,6 +86,22 @@ async def test_a_definition_that_goes_takes_no_new_objects(world: World) -> None
     assert going["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
     with pytest.raises(MethodNotAllowed):
         await world.create(WIDGETS, widget(a=1))
+
+
+async def test_clients_stop_watching_what_is_not_served_any_more(world: World) -> None:
+    await establish(world, version())
+    request = world.request("watch", WIDGETS, "", None, {})
+    ours, theirs = await world.api.watch(request, outlives=True), await world.api.watch(request)
+    waiting = asyncio.gather(*(anext(stream, ()) for stream in (ours, theirs)))
+    await asyncio.sleep(0)
+    status = {"conditions": [{"type": "Established", "status": "False"}]}
+    await world.patch(f"{DEFINITIONS}/status", WIDGETS, {"status": status})
+    assert world.api.resources.by_id(WIDGETS) is None
+    status = {"conditions": [{"type": "Established", "status": "True"}]}
+    await world.patch(f"{DEFINITIONS}/status", WIDGETS, {"status": status})
+    await world.create(WIDGETS, widget(a=1))
+    still, ended = await waiting
+    assert ([change.kind for change in still], ended) == (["ADDED"], ())
 
 
 async def test_the_storage_version_may_change(world: World) -> None:
