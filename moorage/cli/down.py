@@ -1,5 +1,7 @@
 """`moorage down`: stop a cluster; its data stays unless told otherwise."""
 
+import os
+import select
 import time
 from pathlib import Path
 
@@ -38,9 +40,10 @@ def command(name: str, data_dir: Path | None, delete_data: bool) -> None:
 
 
 def _stop(name: str, directory: Path, pid: int) -> None:
+    handle = os.pidfd_open(pid)
     ask_to_end(pid)
     started, told = time.perf_counter(), False
-    while holder_of(directory):
+    while holder_of(directory) or not select.select([handle], [], [], 0)[0]:  # it lets go of the lock before it ends
         passed = time.perf_counter() - started
         if passed > PATIENCE and not told:
             click.echo("Giving pods a moment to end …")
@@ -51,6 +54,7 @@ def _stop(name: str, directory: Path, pid: int) -> None:
                 hint=f"See what it does with: moorage logs{name_flag(name)}",
             )
         time.sleep(0.02)
+    os.close(handle)
     _sweep(directory)
     click.echo(f'Stopped cluster "{name}".')
 
