@@ -36,8 +36,14 @@ class Published:
 
 
 def definition_name(resource: Resource, suffix: str = "") -> str:
-    """Return the definition's name of a custom resource: `com.example.v1.Widget`."""
-    return ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind + suffix])
+    """Return the definition's name of a custom resource, or of its List: `com.example.v1.Widget`."""
+    kind = list_kind_of(resource) if suffix else resource.kind
+    return ".".join([*reversed(resource.group.split(".")), resource.version, kind])
+
+
+def list_kind_of(resource: Resource) -> str:
+    """Return the kind of its lists."""
+    return str(resource.behaviour.get("listKind") or f"{resource.kind}List")
 
 
 def custom_schemas(published: Published) -> dict[str, Any]:
@@ -65,7 +71,7 @@ def custom_schemas(published: Published) -> dict[str, Any]:
                 "metadata": {"allOf": [{"$ref": f"#/components/schemas/{_META}ListMeta"}]},
                 "items": items,
             },
-            "x-kubernetes-group-version-kind": [{**kind, "kind": f"{resource.kind}List"}],
+            "x-kubernetes-group-version-kind": [{**kind, "kind": list_kind_of(resource)}],
         },
     }
 

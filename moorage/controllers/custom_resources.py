@@ -15,6 +15,7 @@ from moorage.objects.actions import Action, ConfirmNone, DeleteAll, SetStatus, U
 from moorage.objects.metadata import (
     Object,
     Ref,
+    annotations_of,
     condition_of,
     finalizers_of,
     format_time,
@@ -24,6 +25,7 @@ from moorage.objects.metadata import (
 )
 
 RESOURCE: Final = "customresourcedefinitions.apiextensions.k8s.io"
+APPROVED: Final = "api-approved.kubernetes.io"
 CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
 
 #: How long to wait for objects with finalizers of their own.
@@ -57,7 +59,7 @@ def decide(observed: Observed, now: datetime) -> Decision:
     status = _named(observed, now)
     if status == (observed.definition.get("status") or {}):
         return Decision(because="its names are settled")
-    accepted = status["conditions"][0]
+    accepted = next(each for each in status["conditions"] if each["type"] == "NamesAccepted")
     return Decision((_set(observed.definition, status),), because=f"{accepted['message']}: {accepted['reason']}")
 
 
@@ -108,13 +110,32 @@ def _named(observed: Observed, now: datetime) -> dict[str, Any]:
     names, clashes = _accepted(wanted, had, observed.others)
     reason, message = clashes[-1] if clashes else ("NoConflicts", "no conflicts found")
     value = "False" if clashes else "True"
+    approval = _approval(definition)
+    if approval is not None:
+        told = _with_condition(definition, "KubernetesAPIApprovalPolicyConformant", approval, now)
+        definition = {**definition, "status": told}
     changed = _with_condition(definition, "NamesAccepted", (value, reason, message), now)
     established = condition_of(definition, "Established")
     if established is None or established.get("status") != "True":
         fine = ("True", "InitialNamesAccepted", "the initial names have been accepted")
-        told = ("False", "NotAccepted", "not all names are accepted") if clashes else fine
-        changed = _with_condition({**definition, "status": changed}, "Established", told, now)
+        refused = ("False", "NotAccepted", "not all names are accepted")
+        changed = _with_condition({**definition, "status": changed}, "Established", refused if clashes else fine, now)
     return {**changed, "acceptedNames": names}
+
+
+def _approval(definition: Object) -> tuple[str, str, str] | None:
+    """Return whether a definition in a group of Kubernetes' own is approved, None for those in other groups."""
+    group = definition["spec"]["group"]
+    if not group.endswith((".k8s.io", ".kubernetes.io")):
+        return None
+    text = str(annotations_of(definition).get(APPROVED) or "")
+    if text.startswith("unapproved"):
+        return "False", "UnapprovedAnnotation", f'not approved: "{text}"'
+    if text:
+        return "True", "ApprovedAnnotation", f"approved in {text}"
+    page = "https://github.com/kubernetes/enhancements/pull/1111"
+    why = f'protected groups must have approval annotation "{APPROVED}", see {page}'
+    return "False", "MissingAnnotation", why
 
 
 def _accepted(

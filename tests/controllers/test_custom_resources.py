@@ -42,6 +42,14 @@ def test_names_of_others_are_refused_and_the_rest_is_kept() -> None:
     assert (condition_of(second, "Established") or {})["status"] == "False"
 
 
+def test_groups_of_kubernetes_tell_who_approved() -> None:
+    ours = definition()
+    ours["spec"]["group"] = "x.k8s.io"
+    ours["metadata"]["annotations"] = {"api-approved.kubernetes.io": "https://a.b/c"}
+    first, *_ = settled(ours)["status"]["conditions"]
+    assert (first["type"], first["message"]) == ("KubernetesAPIApprovalPolicyConformant", "approved in https://a.b/c")
+
+
 def test_a_change_wakes_the_others_of_its_group() -> None:
     class View:
         def list(self, *_: object) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ Source: apiextensions-apiserver pkg/apiserver/customresource_handler.go, customr
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from moorage.api.openapi_custom import Published
 from moorage.api.resources import Resources, storage_prefix
@@ -35,14 +35,23 @@ _VERSION: Final = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 _ANYTHING: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
+class _Known(NamedTuple):
+    """What is served of a definition. source: what of it matters; seen, since: the revisions of it and of its schemas."""
+
+    source: Any
+    seen: int
+    since: int
+    rows: list[Resource]
+
+
 class Publication:
     """Keeps `Resources` up with the definitions in the caches."""
 
     def __init__(self, caches: Caches, resources: Resources) -> None:
         self._caches = caches
         self._resources = resources
-        #: uid of a definition -> what its rows were made of, the revision since when, and the rows.
-        self._known: dict[str, tuple[Any, int, list[Resource]]] = {}
+        #: By uid of the definition.
+        self._known: dict[str, _Known] = {}
         self._served: list[Resource] = []
 
     def start(self) -> None:
@@ -53,12 +62,12 @@ class Publication:
 
     def refresh(self) -> None:
         """Serve exactly what the definitions define now."""
-        known: dict[str, tuple[Any, int, list[Resource]]] = {}
+        known: dict[str, _Known] = {}
         for item in self._caches.of(DEFINITIONS).items():
             if not is_condition_true(item.object, "Established"):
                 continue
             known[item.uid] = self._current(item)
-        rows = _ordered([row for _, _, made in known.values() for row in made])
+        rows = _ordered([row for each in known.values() for row in each.rows])
         self._known = known
         if [id(row) for row in rows] != [id(row) for row in self._served]:
             gone = {storage_prefix(row) for row in self._served} - {storage_prefix(row) for row in rows}
@@ -69,21 +78,20 @@ class Publication:
             for prefix in sorted(gone):
                 self._caches.of(prefix).withdraw()
 
-    def _current(self, item: Encoded) -> tuple[Any, int, list[Resource]]:
+    def _current(self, item: Encoded) -> _Known:
         """Return the rows of a definition: those of before unless something of it changed that matters."""
-        definition = item.object
-        source = [
-            definition["spec"],
-            (definition.get("status") or {}).get("acceptedNames"),
-            is_condition_true(definition, "Terminating"),
-        ]
         before = self._known.get(item.uid)
-        if before is not None and before[0] == source:
+        if before is not None and before.seen == item.revision:
             return before
+        definition = item.object
+        names = (definition.get("status") or {}).get("acceptedNames")
+        source = [definition["spec"], names, is_condition_true(definition, "Terminating")]
+        if before is not None and before.source == source:
+            return before._replace(seen=item.revision)
         since = item.revision
-        if before is not None and before[0][0]["versions"] == source[0]["versions"]:
-            since = before[1]
-        return source, since, list(rows_of(definition, since))
+        if before is not None and before.source[0]["versions"] == source[0]["versions"]:
+            since = before.since
+        return _Known(source, item.revision, since, list(rows_of(definition, since)))
 
     def published(self) -> list[Published]:
         """Return what OpenAPI tells of custom resources."""
