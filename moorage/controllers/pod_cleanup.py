@@ -13,7 +13,7 @@ from moorage.controllers.rule import Controller, Decision, View
 from moorage.controllers.taint_eviction import disrupt
 from moorage.objects import pods as pod_facts
 from moorage.objects.actions import Action, ConfirmGone, Delete
-from moorage.objects.metadata import Object, Ref, is_terminating, name_of, namespace_of
+from moorage.objects.metadata import Object, Ref, is_terminating, name_of, namespace_of, parse_time
 from moorage.objects.nodes import OUT_OF_SERVICE, is_node_ready, taints_of
 from moorage.objects.workloads import created_order, ref_of
 
@@ -70,7 +70,8 @@ class PodCleanup:
         return Decision(because="its node is there")
 
     def _decide_without_node(self, pod: Object, name: str, now: datetime) -> Decision:
-        since = self._gone.setdefault(name, now)
+        # A pod that was bound to a missing node afterwards gives it as much time to appear.
+        since = max(self._gone.setdefault(name, now), parse_time(pod["metadata"]["creationTimestamp"]))
         left = (since + timedelta(seconds=QUARANTINE_SECONDS) - now).total_seconds()
         if left > 0:
             return Decision(look_again_in=left, because=f"node {name} is not there, it may come back")

@@ -182,6 +182,15 @@ def test_pods_of_a_vanished_node_go_after_a_while(world: World) -> None:
     assert decision.actions[2].grace_seconds == 0
 
 
+def test_a_new_pod_waits_as_long_for_a_node_that_has_been_missing(world: World) -> None:
+    cleanup = PodCleanup().controller()
+    pod(world)
+    run(world, cleanup)
+    pass_time(world, 41)
+    pod(world, "late")
+    assert cleanup.decide(cleanup.observe(world, Ref("pods", "default", "late")), world.now).look_again_in == 40
+
+
 def test_a_node_that_comes_back_saves_its_pods(world: World) -> None:
     cleanup = PodCleanup().controller()
     pod(world)
