@@ -111,6 +111,8 @@ def container_config(
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
+        pid_target=container.get("targetContainerName") or "",
         memory_bytes=parse_quantity(str(limits.get("memory", "0"))).value,
         cpu_cores=parse_quantity(str(limits.get("cpu", "0"))).milli_value / 1000,
     )

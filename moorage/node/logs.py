@@ -4,11 +4,13 @@ Source: k8s.io/cri-client logs; the page "Logging Architecture".
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 #: How often a followed log is looked at, in seconds: only while somebody follows it.
 FOLLOW_SECONDS = 0.05
@@ -50,13 +52,23 @@ def _moment(time: bytes) -> datetime:
     return datetime.fromisoformat(f"{head}.{(fraction + '000000')[:6]}+00:00")
 
 
-def _lines(path: Path, excerpt: Excerpt) -> Iterator[bytes]:
+def _lines(path: Path, excerpt: Excerpt, end: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        whole = (line.rstrip(b"\n") for line in file if line.endswith(b"\n"))
+        whole = (line.rstrip(b"\n") for line in _until(file, end))
         if excerpt.tail_lines is not None:
             yield from deque(whole, maxlen=excerpt.tail_lines) if excerpt.tail_lines else ()
         else:
             yield from whole
+
+
+def _until(file: BinaryIO, end: int) -> Iterator[bytes]:
+    """Yield the lines that begin before `end`; what is written meanwhile is for those who follow."""
+    position = 0
+    for line in file:
+        if position >= end:
+            return
+        position += len(line)
+        yield line
 
 
 async def read_log(path: Path, excerpt: Excerpt, follows: Callable[[], bool] | None = None) -> AsyncIterator[bytes]:
@@ -65,7 +77,7 @@ async def read_log(path: Path, excerpt: Excerpt, follows: Callable[[], bool] | N
     position = path.stat().st_size if path.exists() else 0
     position = _whole_lines_end(path, position)
     batch = b""
-    for line in _first_lines(path, excerpt):
+    for line in _lines(path, excerpt, position) if position else ():
         batch += shown(line, excerpt)
         if len(batch) >= min(CHUNK_BYTES, left):
             yield batch[: int(min(len(batch), left))]
@@ -85,10 +97,6 @@ async def read_log(path: Path, excerpt: Excerpt, follows: Callable[[], bool] | N
             return
 
 
-def _first_lines(path: Path, excerpt: Excerpt) -> Iterator[bytes]:
-    return _lines(path, excerpt) if path.exists() else iter(())
-
-
 def _whole_lines_end(path: Path, size: int) -> int:
     """Return where the last whole line ends."""
     if not size:
@@ -100,19 +108,33 @@ def _whole_lines_end(path: Path, size: int) -> int:
 
 
 async def _followed(path: Path, position: int, excerpt: Excerpt, follows: Callable[[], bool]) -> AsyncIterator[bytes]:
-    rest = b""
-    while True:
-        more = follows()
-        fresh = b""
-        if path.exists():
-            with path.open("rb") as file:
+    """Yield what is written from `position` on, also into the files that follow this one."""
+    rest, file = b"", None
+    try:
+        while True:
+            more = follows()
+            if file is None and path.exists():
+                file = path.open("rb")
                 file.seek(position)
-                fresh = file.read(CHUNK_BYTES)
-        position += len(fresh)
-        *lines, rest = (rest + fresh).split(b"\n")
-        if lines:
-            yield b"".join(shown(line, excerpt) for line in lines)
-        elif not fresh:
-            if not more:
-                return
-            await asyncio.sleep(FOLLOW_SECONDS)
+            moved = file is not None and _was_put_aside(file, path)
+            fresh = file.read(CHUNK_BYTES) if file is not None else b""
+            *lines, rest = (rest + fresh).split(b"\n")
+            if lines:
+                yield b"".join(shown(line, excerpt) for line in lines)
+            elif moved and not fresh and file is not None:
+                file.close()
+                file, position = None, 0
+            elif not fresh:
+                if not more:
+                    return
+                await asyncio.sleep(FOLLOW_SECONDS)
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _was_put_aside(file: BinaryIO, path: Path) -> bool:
+    try:
+        return path.stat().st_ino != os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False

@@ -115,7 +115,7 @@ class Student(threading.Thread):
         yield self.apply(manifests.statefulset(3))
         yield self.wait("type=web", 3)
         yield self.wait("type=db", 3)
-        yield lambda: lesson.kubectl("delete", "pod", "--ignore-not-found", "stateful-test-0") and None
+        yield lambda: lesson.kubectl("delete", "pod", "--ignore-not-found", "--timeout=30s", "stateful-test-0") and None
         yield self.wait("type=db", 3)
         yield self.apply(manifests.CLAIM)
         nodes: list[str] = []

@@ -35,7 +35,9 @@ def test_the_practice_comes_to_its_end_through_crashes(crashing: Lesson, seed: i
         if saboteur.kill() not in ("shims", "zygotes"):
             crashing.moorage("up")
     student.join(timeout=300)
-    assert student.failure is None, (saboteur.kills, student.failure)
+    if student.failure is not None:
+        shown = crashing.kubectl("get", "pods", "-o", "wide")
+        raise AssertionError(f"{saboteur.kills}: {student.failure}\n{shown}\n{crashing.log_tail()}")
     assert not student.is_alive(), saboteur.kills
     for selector, count in (("type=web", 3), ("type=db", 3), ("type=web2", 3), ("type=db2", 3)):
         crashing.ready(selector, count)

@@ -58,7 +58,8 @@ class SandboxConfig:
 class ContainerConfig:
     """One attempt at running a container. `image` is the id that image_status or pull_image gave.
 
-    command replaces the image's entrypoint, args its command; empty means the image's own. cpu in cores, memory in
+    command replaces the image's entrypoint, args its command; empty means the image's own. pid_target: the container whose
+    processes this one sees, "" for none. cpu in cores, memory in
     bytes; 0 means no limit.
     """
 
@@ -81,6 +82,7 @@ class ContainerConfig:
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
+    pid_target: str = ""
     memory_bytes: int = 0
     cpu_cores: float = 0.0
 

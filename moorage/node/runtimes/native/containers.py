@@ -62,6 +62,8 @@ class Container:
         self.spec = spec
         self.state = state
         self.pid = 0
+        #: The process whose pid namespace it joins, 0 for one of its own.
+        self.beside = 0
         self.group = cgroups.NO_GROUP
         self.log: Log | None = None
         self.stdin = NO_STREAM
@@ -149,8 +151,8 @@ class Starter:
         spec = made.spec
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
-            if self.pause:
-                pid = clone_into(self.pause, ("pid",), syscalls.NEWNS)
+            if beside := made.beside or self.pause:
+                pid = clone_into(beside, ("pid",), syscalls.NEWNS)
             else:
                 pid = syscalls.clone(syscalls.NEWPID | syscalls.NEWNS)
             if pid == 0:

@@ -211,6 +211,7 @@ def spec_for(sandbox: Sandbox, identity: str, config: ContainerConfig, image: Im
         "tty": config.tty,
         "stdin": config.stdin,
         "stdin_once": config.stdin_once,
+        "pid_target": config.pid_target,
         "memory": config.memory_bytes,
         "cpu": config.cpu_cores,
         "pids": 0,

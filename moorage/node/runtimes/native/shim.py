@@ -209,6 +209,8 @@ class Shim:
     def _start(self, message: Message, _: list[int], __: Connection) -> Answer:
         found = self._find(message)
         if found.state["state"] == "created":
+            if target := found.spec.get("pid_target"):
+                found.beside = self._pid_of(target)
             try:
                 self.starter.start(found)
             except Refused:
@@ -216,6 +218,12 @@ class Shim:
                 self._tell({"event": "exited", "state": found.state})
                 raise
         return {"state": found.state}, []
+
+    def _pid_of(self, name: str) -> int:
+        running = [one.pid for one in self.containers.values() if one.is_running and one.spec["name"] == name]
+        if not running:
+            raise Refused("RunContainerError", f"target container {name} does not run")
+        return running[-1]
 
     def _signal(self, message: Message, _: list[int], __: Connection) -> Answer:
         found = self._find(message)
