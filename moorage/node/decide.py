@@ -107,6 +107,8 @@ def _run(seen: Observed, plan: Plan, now: datetime) -> None:
     if seen.mounts != "ready":
         if not seen.mounts:
             plan.steps.append(PrepareMounts())
+            if seen.sandbox is None:
+                plan.steps.append(RunSandbox())  # other processes are at work meanwhile
         plan.because = seen.mounts or "mounting volumes"
         return
     if seen.sandbox is None or not seen.sandbox.ready:

@@ -133,9 +133,9 @@ class Mounts:
 
     def _directory(self, pod: Object, kind: str, name: str, *, mode: int) -> Path:
         directory = self.root / uid_of(pod) / "volumes" / kind / name
-        if self.is_real and not directory.is_dir():
-            directory.mkdir(parents=True, exist_ok=True)
-            directory.chmod(mode)
+        if self.is_real and not os.path.isdir(directory):
+            os.makedirs(directory, exist_ok=True)
+            os.chmod(directory, mode)
         return directory
 
     async def _claimed(self, pod: Object, claim_name: str) -> str:
@@ -275,29 +275,38 @@ def _host_path(path: str, kind: str) -> str:
 
 
 def write_files(directory: Path, files: Mapping[str, Content]) -> None:
-    """Make the directory show exactly these files, all at once."""
-    number = max((int(each.name[2:]) for each in directory.glob("..[0-9]*") if each.name[2:].isdigit()), default=0) + 1
-    fresh = directory / f"..{number}"
+    """Make the directory show exactly these files, all at once. Raises MountProblem, OSError."""
+    place = str(directory)
+    present = os.listdir(place)
+    number = max((int(name[2:]) for name in present if name.startswith("..") and name[2:].isdigit()), default=0) + 1
+    fresh = f"{place}/..{number}"
+    os.mkdir(fresh, 0o755)
     for path, content in files.items():
-        target = fresh / path
-        if not target.resolve().is_relative_to(fresh.resolve()):
-            raise MountProblem(f"path {path!r} must stay inside the volume")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content.data)
-        target.chmod(content.mode)
-    fresh.mkdir(parents=True, exist_ok=True)
-    link = directory / "..data_new"
-    link.unlink(missing_ok=True)
-    link.symlink_to(fresh.name)
-    old = (directory / "..data").readlink() if (directory / "..data").is_symlink() else None
-    link.replace(directory / "..data")
+        _write_file(fresh, path, content)
+    if "..data_new" in present:  # of a crash
+        os.unlink(f"{place}/..data_new")
+    os.symlink(f"..{number}", f"{place}/..data_new")
+    old = os.readlink(f"{place}/..data") if "..data" in present else ""
+    os.replace(f"{place}/..data_new", f"{place}/..data")
     names = {path.split("/")[0] for path in files}
-    for name in names:
-        shown = directory / name
-        if not shown.is_symlink():
-            shown.symlink_to(Path("..data") / name)
-    for each in directory.iterdir():
-        if not each.name.startswith("..") and each.name not in names:
-            each.unlink()
-    if old is not None and old.name != fresh.name:
-        shutil.rmtree(directory / old, ignore_errors=True)
+    for name in names.difference(present):
+        os.symlink(f"..data/{name}", f"{place}/{name}")
+    for name in present:
+        if not name.startswith("..") and name not in names:
+            os.unlink(f"{place}/{name}")
+    if old:
+        shutil.rmtree(f"{place}/{old}", ignore_errors=True)
+
+
+def _write_file(root: str, path: str, content: Content) -> None:
+    parts = path.split("/")
+    if not path or path.startswith("/") or ".." in parts:
+        raise MountProblem(f"path {path!r} must stay inside the volume")
+    if len(parts) > 1:
+        os.makedirs(f"{root}/{'/'.join(parts[:-1])}", exist_ok=True)
+    descriptor = os.open(f"{root}/{path}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, content.mode)
+    try:
+        os.fchmod(descriptor, content.mode)
+        os.write(descriptor, content.data)
+    finally:
+        os.close(descriptor)

@@ -72,7 +72,9 @@ def status_for(seen: Observed, now: datetime, verdict: tuple[str, str] | None) -
         status["reason"], status["message"] = verdict
     status["startTime"] = old.get("startTime") or format_time(now)
     status["hostIP"], status["hostIPs"] = seen.node_ip, [{"ip": seen.node_ip}]
-    address = seen.node_ip if spec.get("hostNetwork") else (seen.sandbox.ip if seen.sandbox else "")
+    address = (
+        seen.node_ip if spec.get("hostNetwork") else (seen.sandbox.ip if _has_sandbox(seen) and seen.sandbox else "")
+    )
     address = address or (old.get("podIP", "") if phase in ("Succeeded", "Failed") else "")
     if address:
         status["podIP"], status["podIPs"] = address, [{"ip": address}]
@@ -260,7 +262,7 @@ def _conditions(
     seen: Observed, phase: str, inits: list[dict[str, Any]], mains: list[dict[str, Any]], now: datetime
 ) -> list[dict[str, Any]]:
     done = phase in ("Succeeded", "Failed")
-    has_sandbox = seen.sandbox is not None and seen.sandbox.ready
+    has_sandbox = _has_sandbox(seen) and seen.sandbox is not None and seen.sandbox.ready
     initialized = not list(_unfinished_inits(seen)) or phase == "Succeeded"
     unready = [each["name"] for each in mains if not each["ready"]]
     facts: list[tuple[str, bool, str, str]] = [
@@ -272,6 +274,11 @@ def _conditions(
     ]
     kept = [each for each in (seen.pod.get("status") or {}).get("conditions") or () if each["type"] not in _OWN]
     return [*(_condition(seen.pod, fact, now) for fact in facts), *kept]
+
+
+def _has_sandbox(seen: Observed) -> bool:
+    """Tell whether the pod's sandbox is shown: it may be made while the volumes are, which come first for kubelet."""
+    return seen.sandbox is not None and (seen.mounts == "ready" or bool(seen.sandbox.containers))
 
 
 _OWN = frozenset({"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"})

@@ -3,6 +3,7 @@
 Source: the page "Determine the Reason for Pod Failure"; kubelet's MaxContainerTerminationMessage… constants (v1.37).
 """
 
+import os
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +24,12 @@ def prepare_file(directory: Path, container: Object, attempt: int) -> list[Mount
     target = container.get("terminationMessagePath") or ""
     if not target:
         return []
-    path = file_of(directory, container["name"], attempt)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        path.chmod(0o666)
-    return [Mount(str(path), target)]
+    path = str(file_of(directory, container["name"], attempt))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    os.fchmod(descriptor, 0o666)  # whatever the umask; the container may run as anybody
+    os.close(descriptor)
+    return [Mount(path, target)]
 
 
 def file_of(directory: Path, container: str, attempt: int) -> Path:

@@ -124,8 +124,11 @@ class PodWorker:
         for _ in range(ROUNDS_MOST):
             seen = await self._observe()
             decision = decide(seen, self._tools.clock.now())
-            for step in decision.steps:
-                await self._perform(step, decision)
+            if decision.steps == (PrepareMounts(), RunSandbox()):
+                await asyncio.gather(self._run_sandbox(), self._prepare_mounts())
+            else:
+                for step in decision.steps:
+                    await self._perform(step, decision)
             if any(isinstance(step, Forget) for step in decision.steps):
                 return None, True
             if not decision.steps:
