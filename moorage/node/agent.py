@@ -11,7 +11,14 @@ from moorage.aio.tasks import Tasks
 from moorage.client.client import Client, Target
 from moorage.node.containers import NodeFacts
 from moorage.node.mounts import Mounts
-from moorage.node.node_status import LEASE_RENEW_SECONDS, Machine, lease_object, node_object, node_status
+from moorage.node.node_status import (
+    LEASE_RENEW_SECONDS,
+    Machine,
+    is_status_due,
+    lease_object,
+    node_object,
+    node_status,
+)
 from moorage.node.prober import Prober
 from moorage.node.references import References
 from moorage.node.runtimes.runtime import Runtime
@@ -99,7 +106,7 @@ class Agent:
         self._node = await self._register()
         await self._renew()
         self._around.tasks.keep(f"node/{self.name}/events", self._follow_runtime)
-        self._around.tasks.keep(f"node/{self.name}/lease", self._keep_lease)
+        self._around.tasks.keep(f"node/{self.name}/alive", self._keep_alive)
 
     async def adopt(self, pods: list[Object]) -> None:
         """Take over the node's pods as of now; sandboxes whose pods are gone are removed."""
@@ -187,6 +194,11 @@ class Agent:
             node = await client.create("nodes", wanted)
         except AlreadyExists:
             node = await client.get(Target("nodes", "", self.name))
+        return await self._publish(node)
+
+    async def _publish(self, node: Object) -> Object:
+        """Write the node's status, from a state of it that may be old."""
+        client, machine = self._around.client, self._settings.machine
         for _ in range(5):
             status = node_status(machine, node, self._around.clock.now())
             try:
@@ -207,13 +219,17 @@ class Agent:
             except AlreadyExists:
                 return
 
-    async def _keep_lease(self) -> None:
+    async def _keep_alive(self) -> None:
+        """Renew the lease, and say again what others no longer believe: who was silent is declared not ready."""
         while True:
             await asyncio.sleep(self._settings.renew_seconds)
             try:
                 await self._renew()
+                node = self._around.informers.get("nodes", "", self.name)
+                if node is not None and is_status_due(self._settings.machine, node, self._around.clock.now()):
+                    await self._publish(node)
             except (StatusError, ConnectionError) as error:
-                log.warning("lease_not_renewed node=%s error=%s", self.name, error)
+                log.warning("node_not_heard node=%s error=%s", self.name, error)
 
     async def _follow_runtime(self) -> None:
         async for uid in self.runtime.events():

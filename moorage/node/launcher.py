@@ -10,7 +10,8 @@ from pathlib import Path
 from moorage.client.client import Selection, Target
 from moorage.node.containers import container_config, log_directory, mounts_for
 from moorage.node.environment import Missing, environment_for
-from moorage.node.mounts import described
+from moorage.node.identity_policy import check_user
+from moorage.node.mounts import described, prepare_sub_path
 from moorage.node.observed import Failure, StartContainer, StopContainer
 from moorage.node.prober import Place, ProbeFailed, run_handler
 from moorage.node.references import in_environment
@@ -66,8 +67,13 @@ class Launcher:
 
     async def _config(self, pod: Object, container: Object, step: StartContainer) -> ContainerConfig:
         environment = await self._environment(pod, container)
-        mounts = mounts_for(container, self._tools.mounts.ready.get(uid_of(pod), {}), environment)
+        image = await self._tools.runtime.image_status(step.image)
+        check_user(pod, container, image.user if image is not None else "")
+        sources = self._tools.mounts.ready.get(uid_of(pod), {})
+        mounts = mounts_for(container, sources, environment)
         if self._tools.mounts.is_real:
+            for each, mount in zip(container.get("volumeMounts") or (), mounts, strict=True):
+                prepare_sub_path(each, sources[each["name"]][0], mount.source)
             directory = self._tools.mounts.directory_of(uid_of(pod))
             mounts += prepare_file(directory, container, step.attempt)
         return container_config(pod, container, step.attempt, step.image, environment, mounts)

@@ -274,6 +274,20 @@ def _host_path(path: str, kind: str) -> str:
     return path
 
 
+def prepare_sub_path(mount: Object, volume: str, path: str) -> None:
+    """Make the part of a volume that a container mounts, if it is missing. Raises ValueError, OSError.
+
+    A link that a container has put into the volume must not lead out of it.
+    """
+    if path == volume:
+        return
+    root, real = os.path.realpath(volume), os.path.realpath(path)
+    if real != root and not real.startswith(f"{root}/"):
+        raise ValueError(f'failed to prepare subPath for volumeMount "{mount["name"]}": it leads out of the volume')
+    if not os.path.exists(real):
+        os.makedirs(real, 0o755)
+
+
 def write_files(directory: Path, files: Mapping[str, Content]) -> None:
     """Make the directory show exactly these files, all at once. Raises MountProblem, OSError."""
     place = str(directory)

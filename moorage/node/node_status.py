@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moorage.objects.metadata import Object, condition_of, format_micro_time, format_time, name_of, uid_of
+from moorage.objects.metadata import Object, condition_of, format_micro_time, format_time, name_of, parse_time, uid_of
 
 #: How often a node says that it lives, and how long others believe it, in seconds. Source: kubelet's defaults.
 LEASE_RENEW_SECONDS, LEASE_SECONDS = 10.0, 40
+
+#: How often a node repeats its status although nothing changed, in seconds. Source: nodeStatusReportFrequency.
+STATUS_REPEAT_SECONDS = 300
 
 #: The most pods that a node takes. Source: kubelet's --max-pods.
 PODS_MOST = 110
@@ -90,6 +93,17 @@ def node_status(machine: Machine, node: Object, now: datetime) -> dict[str, Any]
             "architecture": machine.architecture,
         },
     }
+
+
+def is_status_due(machine: Machine, node: Object, now: datetime) -> bool:
+    """Tell whether the node must publish its status again: others changed what it says of itself, or it is old."""
+    stored, ready = node.get("status") or {}, condition_of(node, "Ready")
+    if ready is None or (now - parse_time(ready["lastHeartbeatTime"])).total_seconds() >= STATUS_REPEAT_SECONDS:
+        return True
+    wanted = node_status(machine, node, now)
+    told = [(each["type"], each["status"], each.get("reason")) for each in wanted.pop("conditions")]
+    there = {(each["type"], each["status"], each.get("reason")) for each in stored.get("conditions") or ()}
+    return not there.issuperset(told) or any(stored.get(key) != value for key, value in wanted.items())
 
 
 def _condition(node: Object, row: tuple[str, str, str, str], now: datetime) -> dict[str, Any]:

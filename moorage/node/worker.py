@@ -36,6 +36,7 @@ from moorage.node.restarts import MOUNT, streak_after
 from moorage.node.runtimes.runtime import ContainerState, RuntimeFailure, SandboxState
 from moorage.node.termination import with_message
 from moorage.node.tools import Tools
+from moorage.node.unsupported import refusals, shortcomings
 from moorage.objects.errors import Conflict, NotFound
 from moorage.objects.metadata import Object, is_terminating, name_of, namespace_of, revision_of, uid_of
 
@@ -59,7 +60,7 @@ class PodWorker:
         self._pulls = Pulls(tools, self.wake)
         self._launcher = Launcher(tools, self.wake)
         self._mounts = ""
-        self._mount_failures = 0
+        self._problems = 0
         self._changed: set[Reference] = set()
         self._streaks: dict[str, Streak] = {}
         self._counted: dict[str, int] = {}
@@ -100,7 +101,7 @@ class PodWorker:
         if self._mounts == "ready":
             self._changed.add(reference)
         else:
-            self._mounts, self._mount_failures = "", 0
+            self._mounts, self._problems = "", 0
         self.wake()
 
     async def run(self) -> None:
@@ -125,7 +126,7 @@ class PodWorker:
             seen = await self._observe()
             decision = decide(seen, self._tools.clock.now())
             if decision.steps == (PrepareMounts(), RunSandbox()):
-                await asyncio.gather(self._run_sandbox(), self._prepare_mounts())
+                await self._prepare()
             else:
                 for step in decision.steps:
                     await self._perform(step, decision)
@@ -212,9 +213,9 @@ class PodWorker:
         log.debug("pod_step pod=%s/%s step=%s", namespace_of(self.pod), name_of(self.pod), step)
         match step:
             case PrepareMounts():
-                await self._prepare_mounts()
+                self._wait_for(await self._prepare_mounts())
             case RunSandbox():
-                await self._run_sandbox()
+                self._wait_for(await self._run_sandbox())
             case PullImage():
                 await self._pulls.pull(self.pod, self._spec_of(step.container), step)
             case BackOffPull():
@@ -230,30 +231,49 @@ class PodWorker:
             case Forget():
                 await self._forget(decision)
 
-    async def _prepare_mounts(self) -> None:
+    async def _prepare(self) -> None:
+        """Make volumes and sandbox side by side: the latter is other processes' work."""
+        problems = await asyncio.gather(self._prepare_mounts(), self._run_sandbox())
+        self._wait_for(problems[0] or problems[1])
+
+    def _wait_for(self, problem: str) -> None:
+        """Go on, or try again later what this problem keeps from going on."""
+        if not problem:
+            self._mounts, self._problems = "ready", 0
+            return
+        self._mounts = problem
+        self._problems += 1
+        self._later("prepare", MOUNT.delay(self._problems), self._prepare_again)
+
+    def _prepare_again(self) -> None:
+        if self._mounts != "ready":
+            self._mounts = ""
+
+    async def _prepare_mounts(self) -> str:
+        """Return what keeps the volumes from being ready, "" if nothing does."""
         self._tools.references.watch(self.uid, references_of(self.pod), self._referenced_changed)
         try:
             await self._tools.mounts.prepare(self.pod)
         except MountProblem as problem:
-            self._mounts = str(problem)
-            self._mount_failures += 1
             self._event("Warning", "FailedMount", str(problem))
-            self._later("mounts", MOUNT.delay(self._mount_failures), self._mount_again)
-        else:
-            self._mounts, self._mount_failures = "ready", 0
+            return str(problem)
+        return ""
 
-    def _mount_again(self) -> None:
-        if self._mounts != "ready":
-            self._mounts = ""
-
-    async def _run_sandbox(self) -> None:
+    async def _run_sandbox(self) -> str:
+        """Return what keeps the sandbox from being made, "" if nothing does."""
+        problem = "; ".join(refusals(self.pod))
         try:
-            await self._tools.runtime.run_sandbox(sandbox_config(self.pod, self._tools.facts))
+            if not problem:
+                await self._tools.runtime.run_sandbox(sandbox_config(self.pod, self._tools.facts))
         except (RuntimeFailure, OSError) as error:
-            text = f"Failed to create pod sandbox: {error}"
+            problem = str(error)
+        if problem:
+            text = f"Failed to create pod sandbox: {problem}"
             self._event("Warning", "FailedCreatePodSandBox", text)
-            self._mounts = text
-            self._later("sandbox", RETRY_SECONDS, lambda: setattr(self, "_mounts", "ready"))
+            return text
+        for text in shortcomings(self.pod):
+            self._event("Warning", "NotSupported", text)
+        return ""
 
     def _later(self, name: str, seconds: float, act: Callable[[], None]) -> None:
         async def wait() -> None:

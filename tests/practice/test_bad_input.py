@@ -233,6 +233,36 @@ def test_a_kind_of_volume_that_is_not_supported_is_named(cluster: Lesson) -> Non
     assert cluster.get("pod", "nfs")["status"]["phase"] == "Pending"
 
 
+def test_what_a_node_cannot_do_is_refused_by_name(cluster: Lesson) -> None:
+    cluster.apply(pod("watcher", hostPID=True))
+    event(cluster, "watcher", "FailedCreatePodSandBox", "hostPID is not supported by this node")
+    assert cluster.get("pod", "watcher")["status"]["phase"] == "Pending"
+
+
+def test_root_is_refused_where_a_pod_must_not_be_root(cluster: Lesson) -> None:
+    cluster.apply(pod("nobody", securityContext={"runAsNonRoot": True}))
+    status = waiting(cluster, "nobody", "CreateContainerConfigError")
+    assert "container has runAsNonRoot and image will run as root" in status["state"]["waiting"]["message"]
+
+
+def test_a_link_in_a_volume_does_not_lead_out_of_it(cluster: Lesson) -> None:
+    place = cluster.directory / "linked"
+    place.mkdir()
+    (place / "out").symlink_to("/etc")
+    mounts = [
+        {"name": "v", "mountPath": "/v", "subPath": "out"},
+        {"name": "v", "mountPath": "/w", "subPath": "made/new"},
+    ]
+    volumes = [{"name": "v", "hostPath": {"path": str(place)}}]
+    cluster.apply(pod("climber", {"volumeMounts": mounts}, volumes=volumes))
+    status = waiting(cluster, "climber", "CreateContainerConfigError")
+    assert "it leads out of the volume" in status["state"]["waiting"]["message"]
+    cluster.apply(pod("settler", {"volumeMounts": mounts[1:]}, volumes=volumes))
+    running(cluster, "settler")
+    cluster.kubectl("exec", "settler", "--", "touch", "/w/file")
+    assert (place / "made" / "new" / "file").exists()
+
+
 def test_a_vanished_volume_is_never_replaced_by_an_empty_one(cluster: Lesson) -> None:
     claim = manifests.CLAIM.replace("replica-pvc1", "precious")
     cluster.apply(claim)

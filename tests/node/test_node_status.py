@@ -1,0 +1,41 @@
+"""What a node says of itself, and when it says it again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moorage.node.node_status import Machine, is_status_due, node_object, node_status
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MACHINE = Machine("n", "10.0.0.1", 2, 2**30, 2**33, "amd64", "6.1", "Debian", "m", "b", "native://1", "v1.37.2")
+
+
+def registered() -> dict[str, Any]:
+    node = node_object(MACHINE)
+    return {**node, "status": node_status(MACHINE, node, NOW)}
+
+
+def test_a_node_that_said_all_keeps_quiet_for_five_minutes():
+    assert not is_status_due(MACHINE, registered(), NOW + timedelta(seconds=299))
+    assert is_status_due(MACHINE, registered(), NOW + timedelta(seconds=300))
+
+
+def test_a_node_that_was_declared_dead_says_that_it_lives():
+    node = registered()
+    for condition in node["status"]["conditions"]:
+        condition |= {"status": "Unknown", "reason": "NodeStatusUnknown"}
+    assert is_status_due(MACHINE, node, NOW)
+    later = NOW + timedelta(seconds=50)
+    ready = node_status(MACHINE, node, later)["conditions"][-1]
+    assert (ready["status"], ready["lastTransitionTime"]) == ("True", "2026-01-01T00:00:50Z")
+
+
+def test_conditions_of_others_do_not_matter():
+    node = registered()
+    node["status"]["conditions"].append({"type": "KernelDeadlock", "status": "False"})
+    assert not is_status_due(MACHINE, node, NOW)
+
+
+def test_a_node_whose_machine_changed_says_so():
+    node = registered()
+    node["status"]["capacity"] = {**node["status"]["capacity"], "cpu": "1"}
+    assert is_status_due(MACHINE, node, NOW)
