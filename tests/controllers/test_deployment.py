@@ -157,7 +157,6 @@ def test_recreate_waits_until_the_old_pods_have_ended(world: World) -> None:
     assert len(world.list(SETS)) == 1
     for name in list(world.pods()):
         world.patch("pods", "default", name, {"metadata": {"finalizers": []}})
-        world.delete("pods", "default", name, force=True)
     settle(world)
     assert size(world, "2") == 2
 

@@ -191,7 +191,8 @@ class World:
             return old
         generation = old["metadata"].get("generation", 1) + (new.get("spec") != old.get("spec"))
         new = {**new, "metadata": {**new["metadata"], "generation": generation}}
-        if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers") and key[0] != "pods":
+        held = key[0] == "pods" and (new.get("spec") or {}).get("nodeName")
+        if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers") and not held:
             self.objects[key] = {**new, "metadata": {**new["metadata"], "finalizers": []}}
             return self.delete(*key, force=True)
         return self._put(key, new, "MODIFIED")

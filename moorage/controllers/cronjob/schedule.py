@@ -119,7 +119,8 @@ def zone_of(name: str) -> tzinfo:
 def find_due(schedule: Schedule, earliest: datetime, now: datetime) -> Due:
     """Return the last time after `earliest` that has come. Raises ScheduleError if its times cannot be told.
 
-    How many times were missed is estimated from the first two, as upstream does.
+    How many times were missed is estimated from the first two, as upstream does; where that leads beyond the last time
+    that has come, the search goes back.
     """
     first = schedule.after(earliest)
     if first is None or now < first:
@@ -131,12 +132,21 @@ def find_due(schedule: Schedule, earliest: datetime, now: datetime) -> Due:
     if step < 1:
         raise ScheduleError("time difference between two schedules is less than 1 second")
     missed = int((now - first).total_seconds()) // step + 1
+    latest, back = None, missed - 2
+    while latest is None and back >= 0:
+        latest = _last_before(schedule, first + timedelta(seconds=back * step), now)
+        back = back // 2 if back > 1 else back - 1
+    return Due(earliest, latest or second, missed)
+
+
+def _last_before(schedule: Schedule, start: datetime, now: datetime) -> datetime | None:
+    """Return the last time after `start` that has come, None if none has."""
     latest = None
-    candidate = schedule.after(first + timedelta(seconds=(missed - 2) * step))
+    candidate = schedule.after(start)
     while candidate is not None and candidate <= now:
         latest = candidate
         candidate = schedule.after(candidate)
-    return Due(earliest, latest, missed)
+    return latest
 
 
 def _field(text: str, low: int, high: int, names: dict[str, int]) -> str:
