@@ -55,7 +55,8 @@ def node_object(machine: Machine) -> dict[str, Any]:
 
 
 def node_status(machine: Machine, node: Object, now: datetime) -> dict[str, Any]:
-    """Return the node's complete status."""
+    """Return the node's complete status; resources that others added to it stay."""
+    stored = node.get("status") or {}
     amounts = {
         "cpu": str(machine.cpus),
         "memory": f"{machine.memory // 1024}Ki",
@@ -71,9 +72,9 @@ def node_status(machine: Machine, node: Object, now: datetime) -> dict[str, Any]
         ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
     ]
     return {
-        **(node.get("status") or {}),
-        "capacity": amounts,
-        "allocatable": amounts,
+        **stored,
+        "capacity": {**(stored.get("capacity") or {}), **amounts},
+        "allocatable": {**(stored.get("allocatable") or {}), **amounts},
         "conditions": [_condition(node, row, now) for row in healthy],
         "addresses": [
             {"type": "InternalIP", "address": machine.ip},
@@ -96,14 +97,13 @@ def node_status(machine: Machine, node: Object, now: datetime) -> dict[str, Any]
 
 
 def is_status_due(machine: Machine, node: Object, now: datetime) -> bool:
-    """Tell whether the node must publish its status again: others changed what it says of itself, or it is old."""
-    stored, ready = node.get("status") or {}, condition_of(node, "Ready")
+    """Tell whether the node must publish its status again: others changed its conditions, or they are old."""
+    ready = condition_of(node, "Ready")
     if ready is None or (now - parse_time(ready["lastHeartbeatTime"])).total_seconds() >= STATUS_REPEAT_SECONDS:
         return True
-    wanted = node_status(machine, node, now)
-    told = [(each["type"], each["status"], each.get("reason")) for each in wanted.pop("conditions")]
-    there = {(each["type"], each["status"], each.get("reason")) for each in stored.get("conditions") or ()}
-    return not there.issuperset(told) or any(stored.get(key) != value for key, value in wanted.items())
+    wanted = node_status(machine, node, now)["conditions"]
+    there = {(each["type"], each["status"], each.get("reason")) for each in node["status"]["conditions"]}
+    return any((each["type"], each["status"], each["reason"]) not in there for each in wanted)
 
 
 def _condition(node: Object, row: tuple[str, str, str, str], now: datetime) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def test_conditions_of_others_do_not_matter():
     assert not is_status_due(MACHINE, node, NOW)
 
 
-def test_a_node_whose_machine_changed_says_so():
+def test_resources_that_others_added_stay():
     node = registered()
-    node["status"]["capacity"] = {**node["status"]["capacity"], "cpu": "1"}
-    assert is_status_due(MACHINE, node, NOW)
+    node["status"]["capacity"] = {**node["status"]["capacity"], "example.com/dongle": "4", "cpu": "64"}
+    capacity = node_status(MACHINE, node, NOW)["capacity"]
+    assert (capacity["example.com/dongle"], capacity["cpu"]) == ("4", "2")

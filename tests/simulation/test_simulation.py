@@ -23,6 +23,7 @@ SETTINGS = Settings(acts=12)
 
 #: Longer lives that once found something: seed -> acts.
 FOUND = {
+    5: 25,  # a node that was silent for so long that it was taken for dead, and never said that it lives
     135: 40,  # a container that was created, but not started, when its node lost touch
 }
 
