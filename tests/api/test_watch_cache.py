@@ -14,7 +14,8 @@ from moorage.store.memory import MemoryStore
 
 def config_map(name: str, **labels: str) -> dict:
     return {
-        "apiVersion": "v1", "kind": "ConfigMap",
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
         "metadata": {"name": name, "namespace": "ns", "uid": f"uid-{name}", "labels": labels},
     }
 
@@ -74,7 +75,13 @@ async def test_a_deletion_carries_the_last_state_at_the_revision_of_the_deletion
 
 @pytest.mark.parametrize(
     ("before", "after", "kind"),
-    [(None, "db", "ADDED"), ("db", "db", "MODIFIED"), ("db", "web", "DELETED"), ("web", "db", "ADDED"), ("web", "web", None)],
+    [
+        (None, "db", "ADDED"),
+        ("db", "db", "MODIFIED"),
+        ("db", "web", "DELETED"),
+        ("web", "db", "ADDED"),
+        ("web", "web", None),
+    ],
 )
 def test_a_watcher_sees_objects_enter_and_leave_its_selection(before: str | None, after: str, kind: str | None) -> None:
     def item(tier: str, revision: int) -> Encoded:

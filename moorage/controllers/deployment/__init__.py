@@ -190,7 +190,9 @@ def _set_revision(workload: Object, sets: Sets) -> tuple[Patch, ...]:
     revision = annotations_of(sets.new).get(replica_sets.REVISION)
     if revision is None or annotations_of(workload).get(replica_sets.REVISION) == revision:
         return ()
-    return (Patch(ref_of(RESOURCE, workload), {"metadata": {"annotations": {replica_sets.REVISION: revision}}}, "status"),)
+    return (
+        Patch(ref_of(RESOURCE, workload), {"metadata": {"annotations": {replica_sets.REVISION: revision}}}, "status"),
+    )
 
 
 def _settle_sets(observed: Observed) -> tuple[tuple[Action, ...], Sets]:
