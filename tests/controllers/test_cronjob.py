@@ -143,6 +143,13 @@ def test_an_active_job_that_went_is_missing() -> None:
     assert jobs(world) == []
 
 
+def test_entries_of_the_active_list_that_name_nothing_are_dropped() -> None:
+    world = tick()
+    world.set_status(cronjob.RESOURCE, "tick", active=[{"name": "x"}, {"kind": "Job"}])
+    settle(world)
+    assert status(world) == {}
+
+
 def times(schedule: str, start: datetime, count: int, zone: str = "") -> list[str]:
     found = []
     moment: datetime | None = start

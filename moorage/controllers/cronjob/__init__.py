@@ -141,11 +141,15 @@ def keep_ledger(observed: Observed) -> Ledger:
             succeeded = max(succeeded, str((job.get("status") or {}).get("completionTime") or ""))
     present = {uid_of(job) for job in observed.jobs}
     missing = [each for each in active if each.get("uid") not in present]
-    checks = tuple(
-        ConfirmGone(Ref(JOBS, str(each["namespace"]), str(each["name"]), str(each["uid"]))) for each in missing
-    )
-    told += [Record(cronjob, "MissingJob", f"Active job went missing: {each['name']}") for each in missing]
+    checks = tuple(ConfirmGone(_active_ref(cronjob, each)) for each in missing if each.get("name"))
+    told += [Record(cronjob, "MissingJob", f"Active job went missing: {each.get('name', '')}") for each in missing]
     return Ledger(tuple(each for each in active if each not in missing), succeeded, checks, tuple(told))
+
+
+def _active_ref(cronjob: Object, entry: Object) -> Ref:
+    """Return the Job that an entry of the active list names; others may have written it, and left things out."""
+    namespace = str(entry.get("namespace") or namespace_of(cronjob))
+    return Ref(JOBS, namespace, str(entry.get("name")), str(entry.get("uid") or ""))
 
 
 def is_scheduled(cronjob: Object, job: Object) -> bool:
