@@ -34,6 +34,8 @@ class Cluster:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self.tasks = Tasks("cluster")
+        #: The brain, once `start` has made it.
+        self.control: ControlPlane | None = None
         self._store: Store | None = None
         self._door: FrontDoor | None = None
         self._nodes: Nodes | None = None
@@ -45,12 +47,13 @@ class Cluster:
         pki = ensure_pki(config.directory / "pki", self.clock.now(), config.host)
         self._store = _opened(config)
         say("State opened" if not config.memory else "State in memory")
-        control = ControlPlane(self._store, self.clock, self.entropy, self.tasks)
+        control = self.control = ControlPlane(self._store, self.clock, self.entropy, self.tasks)
         self._nodes = Nodes(config, control)
         preparing = self.tasks.start("nodes/prepare", self._nodes.prepare())
         self._door = FrontDoor(config, pki, control, self._nodes.gateway)
         port = await self._door.listen(last_facts(config.directory).get("port", 0))
         await control.open(port, endpoint_address(config))
+        await self._door.serve()
         self.tasks.start("bootstrap-policy", self._grant(control))
         say(f"API listens on https://{config.host}:{port}")
         await control.start(self._nodes.drivers, pki.authority.read_text)

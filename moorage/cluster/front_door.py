@@ -64,7 +64,7 @@ class FrontDoor:
         self._server: Server | None = None
 
     async def listen(self, last_port: int) -> int:
-        """Listen on the configured port, else the one of the last start, else a free one; returns it. Raises StartFailed."""
+        """Take the configured port, else the one of the last start, else a free one; returns it. Raises StartFailed."""
         wanted = self._config.port
         try:
             return await self._listen(wanted or last_port)
@@ -76,10 +76,18 @@ class FrontDoor:
 
     async def _listen(self, port: int) -> int:
         server = Server(self._front, self._tls, self._config.host, port)
-        await server.start()
+        await server.start(serving=False)
         self._server = server
         self.port = server.address[1]
         return self.port
+
+    async def serve(self) -> None:
+        """Answer callers from now on: the state must be loaded, or they would see a cluster without objects."""
+        if self._server is not None:
+            try:
+                await self._server.serve()
+            except CannotListen as error:
+                raise StartFailed(f"the API cannot listen: {error}") from error
 
     def _progress(self) -> str:
         return "" if self._ready else "not finished"

@@ -61,13 +61,27 @@ class Server:
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self._ssl_context else 'http'}://{shown}:{port}"
 
-    async def start(self) -> None:
-        """Listen and serve. Raises CannotListen."""
+    async def start(self, *, serving: bool = True) -> None:
+        """Take the address, and serve unless told to wait for `serve`. Raises CannotListen."""
         self._http = _http_server(self._front)
         try:
             self._listening = await asyncio.get_running_loop().create_server(
-                self._http, self._host, self._port, ssl=self._ssl_context, backlog=BACKLOG, reuse_address=True
+                self._http,
+                self._host,
+                self._port,
+                ssl=self._ssl_context,
+                backlog=BACKLOG,
+                reuse_address=True,
+                start_serving=serving,
             )
+        except OSError as error:
+            raise CannotListen(_why(error, self._host, self._port)) from error
+
+    async def serve(self) -> None:
+        """Begin to serve; until then callers are refused, as by a server that is not there yet. Raises CannotListen."""
+        assert self._listening is not None  # noqa: S101 - start() has run
+        try:
+            await self._listening.start_serving()
         except OSError as error:
             raise CannotListen(_why(error, self._host, self._port)) from error
 
