@@ -23,6 +23,7 @@ from moorage.objects.metadata import (
     controller_of,
     format_time,
     generation_of,
+    is_condition_true,
     is_terminating,
     labels_of,
     metadata_of,
@@ -269,11 +270,10 @@ def _wakes(view: View, pod: Object) -> Iterable[Ref]:
 
 def observe_stale(view: View, ref: Ref) -> Object | None:
     """Select a pod that says it is about to be disrupted, and is not being deleted."""
-    pod = view.get("pods", ref.namespace, ref.name)
+    pod = view.get("pods", ref.namespace, ref.name) if ref.resource == "pods" else None
     if pod is None or is_terminating(pod) or pod_facts.is_finished(pod):
         return None
-    condition = condition_of(pod, "DisruptionTarget")
-    return pod if condition is not None and condition.get("status") == "True" else None
+    return pod if is_condition_true(pod, "DisruptionTarget") else None
 
 
 def decide_stale(pod: Object, now: datetime) -> Decision:
@@ -292,6 +292,11 @@ def decide_stale(pod: Object, now: datetime) -> Decision:
     return Decision((patch,), because="the disruption of the pod did not happen")
 
 
+def _announced(view: View, pod: Object) -> Iterable[Ref]:
+    """Return the pod itself if it says that it is about to be disrupted: most pods wake nobody."""
+    return (Ref("pods", namespace_of(pod), name_of(pod)),) if is_condition_true(pod, "DisruptionTarget") else ()
+
+
 CONTROLLER = Controller(
     name="controllermanager",
     kind=RESOURCE,
@@ -302,8 +307,9 @@ CONTROLLER = Controller(
 )
 STALE_CONTROLLER = Controller(
     name="controllermanager",
-    kind="pods",
-    wakes={},
+    kind=RESOURCE,
+    wakes={"pods": _announced},
     observe=observe_stale,
     decide=decide_stale,
+    sweeps=True,
 )

@@ -53,7 +53,7 @@ def _over_since(job: Object, now: datetime) -> datetime:
 
 def observe_orphan(view: View, ref: Ref) -> Object | None:
     """Select a pod that waits to be counted although there is no Job any more that counts it."""
-    pod = view.get("pods", ref.namespace, ref.name)
+    pod = view.get("pods", ref.namespace, ref.name) if ref.resource == "pods" else None
     if pod is None or not is_tracked(pod):
         return None
     owner = controller_of(pod)
@@ -75,6 +75,12 @@ def _pods_of(view: View, job: Object) -> Iterable[Ref]:
     return [Ref("pods", namespace_of(pod), name_of(pod)) for pod in view.owned("pods", uid_of(job)) if is_tracked(pod)]
 
 
+def _orphans(view: View, pod: Object) -> Iterable[Ref]:
+    """Return the pod itself if nobody counts it: most pods wake nobody."""
+    ref = Ref("pods", namespace_of(pod), name_of(pod))
+    return (ref,) if is_tracked(pod) and observe_orphan(view, ref) is not None else ()
+
+
 TTL_CONTROLLER = Controller(
     name="ttl-after-finished-controller",
     kind=RESOURCE,
@@ -84,8 +90,9 @@ TTL_CONTROLLER = Controller(
 )
 ORPHAN_CONTROLLER = Controller(
     name="job-controller",
-    kind="pods",
-    wakes={RESOURCE: _pods_of},
+    kind=RESOURCE,
+    wakes={RESOURCE: _pods_of, "pods": _orphans},
     observe=observe_orphan,
     decide=decide_orphan,
+    sweeps=True,
 )
