@@ -57,3 +57,8 @@ def test_the_map_leads_to_places_that_exist():
 def test_every_room_says_what_may_live_in_it():
     rooms = sorted({each.parent for each in MODULES} - {PACKAGE})
     assert [_shown(room) for room in rooms if not (room / "__init__.py").exists()] == []
+
+
+def test_nobody_waits_in_a_way_that_forgets_cancellation():
+    # Before Python 3.12 asyncio.wait_for returns as if nothing had happened if it is cancelled when it is done.
+    assert [_shown(each) for each in MODULES if "asyncio.wait_for(" in each.read_text()] == []

@@ -90,14 +90,16 @@ class Cache:
         if self.revision >= revision:
             return
         try:
-            await asyncio.wait_for(self._moves_to(revision), REACH_SECONDS)
+            async with asyncio.timeout(REACH_SECONDS):
+                await self._moves_to(revision)
         except TimeoutError:
             await self._list(at_least=revision)
 
     async def moves_within(self, count: int) -> bool:
         """Wait until `moved` was fired after `count` was read; False if that took too long."""
         try:
-            await asyncio.wait_for(self.moved.wait_beyond(count), REACH_SECONDS)
+            async with asyncio.timeout(REACH_SECONDS):
+                await self.moved.wait_beyond(count)
         except TimeoutError:
             return False
         return True
