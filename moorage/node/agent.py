@@ -96,7 +96,7 @@ class Agent:
             {"cpu": str(machine.cpus), "memory": str(machine.memory)},
         )
         self._workers: dict[str, PodWorker] = {}
-        self._working: set[asyncio.Task[None]] = set()
+        self._working: dict[asyncio.Task[None], None] = {}
         self._is_closing = False
         self._node: Object = {}
 
@@ -129,8 +129,8 @@ class Agent:
             return
         worker = self._workers[uid_of(pod)] = PodWorker(self._tools, pod)
         task = self._around.tasks.start(f"pod/{pod['metadata']['name']}", self._work(worker))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
+        self._working[task] = None
+        task.add_done_callback(self._working.pop)
 
     def lose(self, uid: str) -> None:
         """The pod's object is gone."""

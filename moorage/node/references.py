@@ -29,10 +29,10 @@ class References:
     def __init__(self, informers: Informers) -> None:
         self._informers = informers
         self._listeners: dict[Reference, dict[str, Listener]] = {}
-        self._named: dict[str, frozenset[Reference]] = {}
+        self._named: dict[str, tuple[Reference, ...]] = {}
         self._followed: set[str] = set()
 
-    def watch(self, uid: str, references: frozenset[Reference], listener: Listener) -> None:
+    def watch(self, uid: str, references: tuple[Reference, ...], listener: Listener) -> None:
         """Tell `listener` whenever one of these changes, until `forget`. Replaces what was watched under this uid."""
         if self._named.get(uid) == references:
             return
@@ -64,14 +64,14 @@ class References:
         return changed
 
 
-def references_of(pod: Object) -> frozenset[Reference]:
-    """Return the ConfigMaps, Secrets and claims that a pod's volumes and containers name."""
+def references_of(pod: Object) -> tuple[Reference, ...]:
+    """Return the ConfigMaps, Secrets and claims that a pod's volumes and containers name, each once."""
     namespace, spec = namespace_of(pod), pod["spec"]
-    found = {(kind, name) for each in spec.get("volumes") or () for kind, name in in_volume(each, name_of(pod))}
+    found = [named for each in spec.get("volumes") or () for named in in_volume(each, name_of(pod))]
     for part in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(part) or ():
-            found |= in_environment(container)
-    return frozenset(Reference(kind, namespace, name) for kind, name in found if name)
+            found += in_environment(container)
+    return tuple(Reference(kind, namespace, name) for kind, name in dict.fromkeys(found) if name)
 
 
 def in_volume(volume: Object, pod_name: str) -> Iterable[tuple[str, str]]:
@@ -92,16 +92,16 @@ def _in_source(source: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "secrets", part.get("secretName") or part.get("name", "")
 
 
-def in_environment(container: Object) -> set[tuple[str, str]]:
-    """Return (resource, name) of what a container's environment comes from."""
-    found: set[tuple[str, str]] = set()
+def in_environment(container: Object) -> list[tuple[str, str]]:
+    """Return (resource, name) of what a container's environment comes from, each once."""
+    found: dict[tuple[str, str], None] = {}
     for each in container.get("envFrom") or ():
         for field, kind in (("configMapRef", "configmaps"), ("secretRef", "secrets")):
             if field in each:
-                found.add((kind, each[field]["name"]))
+                found[kind, each[field]["name"]] = None
     for each in container.get("env") or ():
         origin = each.get("valueFrom") or {}
         for field, kind in (("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets")):
             if field in origin:
-                found.add((kind, origin[field]["name"]))
-    return found
+                found[kind, origin[field]["name"]] = None
+    return list(found)

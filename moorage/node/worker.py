@@ -61,7 +61,7 @@ class PodWorker:
         self._launcher = Launcher(tools, self.wake)
         self._mounts = ""
         self._problems = 0
-        self._changed: set[Reference] = set()
+        self._changed: dict[Reference, None] = {}
         self._streaks: dict[str, Streak] = {}
         self._counted: dict[str, int] = {}
         #: Ended attempts as they are shown, by container id.
@@ -99,7 +99,7 @@ class PodWorker:
         """A ConfigMap, Secret or claim that the pod names has changed: what waited for it may go on."""
         self._launcher.retry()
         if self._mounts == "ready":
-            self._changed.add(reference)
+            self._changed[reference] = None
         else:
             self._mounts, self._problems = "", 0
         self.wake()
@@ -151,7 +151,7 @@ class PodWorker:
             except MountProblem as problem:
                 self._event("Warning", "FailedMount", str(problem))
                 if reference is not None:
-                    self._later("refresh", RETRY_SECONDS, partial(self._changed.add, reference))
+                    self._later("refresh", RETRY_SECONDS, partial(self._changed.setdefault, reference))
 
     async def _observe(self) -> Observed:
         sandbox = await self._tools.runtime.sandbox_state(self.uid)
