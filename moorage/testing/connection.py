@@ -20,7 +20,10 @@ PATIENCE_SECONDS: Final = 60.0
 #: How long a head may be, and how much is read at once.
 _BUFFER_BYTES: Final = 1 << 20
 
-Headers = Sequence[tuple[str, str]]
+#: The header that a request may give in place of the endpoint's own; with the value None it goes without.
+AUTHORIZATION: Final = "Authorization"
+
+Headers = Sequence[tuple[str, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,11 @@ class Reply:
 
     def header(self, name: str) -> str:
         """Return the first value of a header, "" if there is none."""
-        return next((value for key, value in self.headers if key == name), "")
+        return next((value for key, value in self.headers if key == name and value), "")
 
     def all(self, name: str) -> list[str]:
         """Return all values of a header."""
-        return [value for key, value in self.headers if key == name]
+        return [value for key, value in self.headers if key == name and value is not None]
 
 
 class Connection:
@@ -79,10 +82,13 @@ class Connection:
 
     async def begin(self, method: str, target: str, headers: Headers = (), body: bytes | None = None) -> Reply:
         """Send a request and return the head of its answer; `chunks` gives the rest. Raises ConnectionError, TimeoutError."""
-        own = "".join(f"{key}: {value}\r\n" for key, value in headers)
+        own = "".join(f"{key}: {value}\r\n" for key, value in headers if value is not None)
+        fixed = self._fixed
+        if any(key == AUTHORIZATION for key, _ in headers):
+            fixed = "".join(f"{key}: {value}\r\n" for key, value in self._endpoint.headers if key != AUTHORIZATION)
         size = f"Content-Length: {len(body)}\r\n" if body is not None else ""
         host = f"{self._endpoint.host}:{self._endpoint.port}"
-        head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{self._fixed}{own}{size}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fixed}{own}{size}\r\n"
         self._writer.write(head.encode("latin-1") + (body or b""))
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self._head()
@@ -188,7 +194,7 @@ def endpoint_of(kubeconfig: Path) -> Endpoint:
     user = _named(config.get("users") or [], context.get("user", "")).get("user") or {}
     url = urlsplit(cluster["server"])
     tls = _tls(cluster, user, kubeconfig.parent) if url.scheme == "https" else None
-    headers = [("Authorization", f"Bearer {user['token']}")] if user.get("token") else []
+    headers = [(AUTHORIZATION, f"Bearer {user['token']}")] if user.get("token") else []
     return Endpoint(url.hostname or "localhost", url.port or (443 if tls else 80), tls, headers)
 
 
