@@ -46,6 +46,8 @@ def command(name: str, data_dir: Path | None, foreground: bool, wait: float, set
 
         sys.exit(run(config, report=teller.hear))
     process, reports = _spawn(config)
+    if set_context:
+        _get_ready_for_context()
     _follow(config, process, reports, wait, teller)
 
 
@@ -143,6 +145,13 @@ def _follow(
                 process.wait()
             teller.hear(report)
     os.close(reports)
+
+
+def _get_ready_for_context() -> None:
+    """Import what changes kubeconfigs while the cluster starts, not after it."""
+    import yaml  # noqa: F401
+
+    import moorage.client.kubeconfig  # noqa: F401
 
 
 def _set_context(config: ClusterConfig) -> None:

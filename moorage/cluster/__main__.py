@@ -1,14 +1,18 @@
 """The cluster's own process: `python -m moorage.cluster DIRECTORY REPORT_FD`, started by `moorage up`."""
 
-import os
-import sys
-from pathlib import Path
-from typing import Any
+import gc
 
-import orjson
+gc.disable()  # until the cluster is ready: what is imported stays, and looking through it costs a tenth of a second
 
-from moorage.cluster.config import ClusterConfig, saved_config
-from moorage.cluster.process import run
+import os  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import orjson  # noqa: E402
+
+from moorage.cluster.config import ClusterConfig, saved_config  # noqa: E402
+from moorage.cluster.process import run  # noqa: E402
 
 
 def main() -> int:

@@ -70,10 +70,11 @@ async def _serve(config: ClusterConfig, report: Report) -> int:
     cluster = Cluster(config)
     try:
         await cluster.start(lambda text: report({"step": text}))
-        gc.collect()
-        gc.freeze()
         log.info("cluster_ready name=%s", config.name)
         report({"ready": True})
+        gc.collect()
+        gc.freeze()
+        gc.enable()
         await ended.wait()
         log.info("stopping")
     finally:
