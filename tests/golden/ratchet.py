@@ -30,7 +30,7 @@ RATCHET = Path(__file__).parent / "ratchet.json"
 CLUSTER = ("--memory", "--nodes", "0", "--simulated-nodes", "3")
 
 #: How long a case that is known to fail waits for what it will hardly see.
-IN_VAIN_SECONDS = 5.0
+IN_VAIN_SECONDS = 1.0
 
 #: Case names by area.
 Names = dict[str, list[str]]

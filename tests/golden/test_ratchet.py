@@ -7,13 +7,15 @@ replays all of them. MOORAGE_GOLDEN=all does so here, too; MOORAGE_GOLDEN=TEXT t
 import asyncio
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
 from moorage.testing.cluster_process import cluster_process
 from moorage.testing.connection import Endpoint
 from tests.golden.cases import Case, all_files, area_of, cases_of
-from tests.golden.ratchet import CLUSTER, Ratchet, repeated, surprises
+from tests.golden.ratchet import CLUSTER, Ratchet, readme_line, repeated, surprises
 from tests.golden.replay import replay, report
 
 #: Of cases about behaviour, which come one after another in the files, one in so many is replayed.
@@ -58,3 +60,18 @@ def test_the_ratchet_names_only_cases_that_exist(ratchet: Ratchet) -> None:
     known = {(area_of(file), case["name"]) for file in all_files() for case in cases_of(file)}
     listed = {(area, name) for part in (ratchet.failing, ratchet.unsteady) for area in part for name in part[area]}
     assert sorted(listed - known) == []
+
+
+def test_every_known_difference_has_its_reason(ratchet: Ratchet) -> None:
+    listed = {name for part in (ratchet.failing, ratchet.unsteady) for names in part.values() for name in names}
+    assert sorted(name for name in listed if not ratchet.reason_for(name)) == []
+    assert (
+        sorted(pattern for pattern in ratchet.reasons if not any(fnmatchcase(name, pattern) for name in listed)) == []
+    )
+
+
+def test_the_readme_tells_the_count(ratchet: Ratchet) -> None:
+    total = sum(len(cases_of(file)) for file in all_files())
+    failed = sum(len(names) for part in (ratchet.failing, ratchet.unsteady) for names in part.values())
+    line = readme_line(f"{total - failed} passed, {failed} failed")
+    assert line in (Path(__file__).resolve().parents[2] / "README.md").read_text()
