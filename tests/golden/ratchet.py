@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from moorage.testing.cluster_process import cluster_process
-from moorage.testing.connection import Endpoint
+from moorage.testing.connection import Endpoint, Pool
 from tests.golden.cases import Case, all_files, area_of, cases_of
 from tests.golden.replay import Outcome, replay, report
 
@@ -117,6 +117,14 @@ def ratchet_from(known: Ratchet, first: Sequence[Outcome], second: Sequence[Outc
         names = made.failing if passed == {False} else made.unsteady
         names.setdefault(outcome.area, []).append(outcome.name)
     return made
+
+
+def is_alive(endpoint: Endpoint) -> bool:
+    """Tell whether the server still answers."""
+    try:
+        return asyncio.run(Pool(endpoint).request("GET", "/readyz")).status == 200
+    except OSError:
+        return False
 
 
 def totals(first: Sequence[Outcome], ratchet: Ratchet) -> str:
