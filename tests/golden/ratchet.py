@@ -64,9 +64,9 @@ class Ratchet:
     def patience_for(self, area: str, name: str) -> float:
         """Return how long a case may wait for anything, in seconds.
 
-        Not long where it is known to wait in vain, nor anywhere as long as nothing is known.
+        Not long where it is known to wait in vain, or its outcome proves nothing, nor anywhere as long as nothing is known.
         """
-        if self.expects(area, name) == "fails" or not (self.failing or self.unsteady):
+        if self.expects(area, name) != "passes" or not (self.failing or self.unsteady):
             return IN_VAIN_SECONDS
         return math.inf
 
