@@ -99,3 +99,9 @@ def saved_config(directory: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read: {error}. Remove it to start with default options.") from error
     known = {field.name for field in fields(ClusterConfig)} - {"directory"}
     return {key: value for key, value in saved.items() if key in known}
+
+
+def registries_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where the user says how registries are reached: $XDG_CONFIG_HOME/moorage/registries.yaml."""
+    home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home) / "moorage" / "registries.yaml"

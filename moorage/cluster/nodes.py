@@ -11,12 +11,14 @@ from moorage.cluster.config import (
     CLUSTER_DOMAIN,
     DNS_SERVICE_ADDRESS,
     ClusterConfig,
+    registries_path,
 )
 from moorage.cluster.control_plane import ControlPlane
 from moorage.cluster.machine import machine_for, simulated_machine
 from moorage.cluster.process import StartFailed
 from moorage.node.agent import Agent, Dispatcher, NodeSettings, Surroundings
 from moorage.node.gateway import LocalGateway
+from moorage.node.images.registry import Registries, read_registries
 from moorage.node.images.store import ImageStore
 from moorage.node.network.node_services import ApiDoor, NodeServices
 from moorage.node.node_status import LEASE_SECONDS
@@ -90,7 +92,9 @@ class Nodes:
         except RuntimeFailure as error:
             hint = "Nodes that only pretend need none of this: moorage up --nodes 0 --simulated-nodes 3"
             raise StartFailed(str(error), hint=hint) from error
-        self._images = ImageStore(self._config.directory / "images", rootless=self._host.mode != "root")
+        self._images = ImageStore(
+            self._config.directory / "images", registries=_registries(), rootless=self._host.mode != "root"
+        )
         self._images.follow(self._images_arrived)
 
     def _images_arrived(self, is_same: Callable[[str], bool]) -> None:
@@ -169,3 +173,14 @@ class Nodes:
             control.tasks,
             self._references,
         )
+
+
+def _registries() -> Registries | None:
+    """Return how the user wants registries to be reached, None without a word about it. Raises StartFailed."""
+    path = registries_path()
+    if not path.exists():
+        return None
+    try:
+        return read_registries(path)
+    except RuntimeFailure as error:
+        raise StartFailed(str(error), hint="Mend or remove it, then try again.") from error

@@ -157,3 +157,12 @@ def test_version_and_completion(line: CommandLine) -> None:
     assert json.loads(line.run("version", "-o", "json").output)["kubernetes"] == "v1.37.2"
     script = line.run("completion", "bash").output
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_a_registries_file_that_makes_no_sense_is_told(line: CommandLine) -> None:
+    place = line.home / "config" / "moorage" / "registries.yaml"
+    place.parent.mkdir(parents=True)
+    place.write_text("mirror: {}\n")
+    result = line.run("up", "--nodes", "1", XDG_CONFIG_HOME=str(line.home / "config"))
+    assert result.code == 1
+    assert "registries.yaml: unknown members mirror" in result.error
