@@ -31,27 +31,34 @@ SCALARS = {
 }
 
 
-def objects(definition: str, depth: int = 4) -> st.SearchStrategy[dict[str, Any]]:
-    """Return objects of a struct with some of its fields, the deeper the fewer."""
+def objects(definition: str, depth: int = 4, *, in_protobuf: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """Return objects of a struct with some of its fields, the deeper the fewer.
+
+    in_protobuf: only what a .proto file has a place for: no kind and version of objects inside of others, which have no
+    number, and no empty lists, which cannot be told from lists that are not there.
+    """
 
     def build(draw: Any) -> dict[str, Any]:
-        fields = struct_of(definition).fields
+        known = struct_of(definition)
+        numbered = {each.name for each in known.numbers.values()}
+        untold = {"apiVersion", "kind"} - numbered if in_protobuf else set()
+        fields = {name: each for name, each in known.fields.items() if name not in untold}
         names = draw(st.lists(st.sampled_from(sorted(fields)), max_size=4, unique=True)) if fields and depth else []
-        return {name: draw(values(fields[name].value, depth - 1)) for name in names}
+        return {name: draw(values(fields[name].value, depth - 1, in_protobuf=in_protobuf)) for name in names}
 
     return st.composite(build)()
 
 
-def values(value: Value, depth: int) -> st.SearchStrategy[Any]:
+def values(value: Value, depth: int, *, in_protobuf: bool = False) -> st.SearchStrategy[Any]:
     """Return values of a Go type."""
     if value.kind == "struct":
-        return objects(value.name, depth)
+        return objects(value.name, depth, in_protobuf=in_protobuf)
     if value.kind == "list":
         assert value.of is not None
-        return st.lists(values(value.of, depth), max_size=2)
+        return st.lists(values(value.of, depth, in_protobuf=in_protobuf), min_size=int(in_protobuf), max_size=2)
     if value.kind == "map":
         assert value.of is not None
-        return st.dictionaries(TEXTS, values(value.of, depth), max_size=2)
+        return st.dictionaries(TEXTS, values(value.of, depth, in_protobuf=in_protobuf), max_size=2)
     return SCALARS[value.kind]
 
 

@@ -23,6 +23,8 @@ SETTINGS = Settings(acts=12)
 
 #: Longer lives that once found something: seed -> acts.
 FOUND = {
+    5: 25,  # a node that was silent for so long that it was taken for dead, and never said that it lives
+    148: 25,  # a worker that went on after it had been cancelled, because it had just got what it waited for
     1169: 40,  # a container that was created, but not started, when its node lost touch
 }
 
