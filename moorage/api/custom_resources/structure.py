@@ -6,9 +6,9 @@ Source: apiextensions-apiserver pkg/apiserver/schema/{validation,complete}.go (v
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from moorage.api.custom_resources.patterns import BadPattern, compiled
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object
+from moorage.objects.patterns import BadPattern, compiled
 from moorage.objects.validation import forbidden, invalid, required
 
 #: What may not be said inside anyOf and its like -> how upstream says so.

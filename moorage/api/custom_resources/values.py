@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from moorage.api.custom_resources.formats import INTEGERS, is_of_format, known_format
-from moorage.api.custom_resources.patterns import BadPattern, compiled
 from moorage.objects.errors import Cause
 from moorage.objects.go_values import go_text
 from moorage.objects.metadata import Object
+from moorage.objects.patterns import BadPattern, compiled
 from moorage.objects.validation import go_json, invalid, not_supported, required, too_long, type_invalid
 
 #: There is no old value.

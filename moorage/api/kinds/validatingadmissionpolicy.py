@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from moorage.api.admission.policies.expressions import ANNOTATION, CONDITION, MESSAGE, Scopes, compile_causes
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.webhooks.policies import NOT_EVALUATED, param_kind_cell, validate_policy
 from moorage.api.kinds.workload.cells import age_of
@@ -42,30 +43,32 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a policy."""
     del request
     spec = obj.get("spec") or {}
-    causes = validate_policy(spec)
+    scopes = Scopes(params=spec.get("paramKind") is not None, composes=bool(spec.get("variables")))
+    causes = validate_policy(spec, scopes)
     validations, annotations = spec.get("validations") or (), spec.get("auditAnnotations") or ()
     if not validations and not annotations:
         return causes + [required(f"spec.{field}", _ONE_ITEM) for field in ("validations", "auditAnnotations")]
     for index, validation in enumerate(validations):
-        causes += _validate_validation(f"spec.validations[{index}]", validation)
-    return causes + _validate_annotations("spec.auditAnnotations", annotations, name_of(obj))
+        causes += _validate_validation(f"spec.validations[{index}]", validation, scopes)
+    return causes + _validate_annotations("spec.auditAnnotations", annotations, name_of(obj), scopes)
 
 
-def _validate_validation(path: str, validation: Part) -> list[Cause]:
+def _validate_validation(path: str, validation: Part, scopes: Scopes) -> list[Cause]:
     causes: list[Cause] = []
-    expression, message = (validation.get("expression") or "").strip(), validation.get("message") or ""
+    expression, message = validation.get("expression") or "", validation.get("message") or ""
     message_expression = validation.get("messageExpression") or ""
-    if not expression:
+    if not expression.strip():
         causes.append(required(f"{path}.expression", "expression is not specified"))
+    else:
+        causes += compile_causes(f"{path}.expression", expression, scopes.plain, CONDITION)
     if message_expression and not message_expression.strip():
         causes.append(invalid(f"{path}.messageExpression", message_expression, _NOT_EMPTY))
+    elif message_expression:
+        causes += compile_causes(f"{path}.messageExpression", message_expression, scopes.message, MESSAGE)
     if message and not message.strip():
         causes.append(invalid(f"{path}.message", message, _NOT_EMPTY))
     elif _has_lines(message.strip()):
         causes.append(invalid(f"{path}.message", message, "must not contain line breaks"))
-    elif _has_lines(expression) and not message.strip():
-        text = "message must be specified if expression contains line breaks"
-        causes.append(required(f"{path}.message", text))
     if (reason := validation.get("reason")) is not None:
         causes += in_list(f"{path}.reason", reason, _REASONS)
     return causes
@@ -75,7 +78,7 @@ def _has_lines(text: str) -> bool:
     return "\n" in text or "\r" in text
 
 
-def _validate_annotations(path: str, annotations: Sequence[Part], policy: str) -> list[Cause]:
+def _validate_annotations(path: str, annotations: Sequence[Part], policy: str, scopes: Scopes) -> list[Cause]:
     causes: list[Cause] = []
     if len(annotations) > ANNOTATIONS_MOST:
         causes.append(invalid(path, annotations, f"must not have more than {ANNOTATIONS_MOST} auditAnnotations"))
@@ -90,6 +93,9 @@ def _validate_annotations(path: str, annotations: Sequence[Part], policy: str) -
         elif len(expression) > VALUE_EXPRESSION_MOST:
             text = f"must not exceed {VALUE_EXPRESSION_MOST} bytes in length"
             causes.append(required(f"{place}.valueExpression", text))
+        else:
+            given = annotation["valueExpression"]
+            causes += compile_causes(f"{place}.valueExpression", expression, scopes.plain, ANNOTATION, shown=given)
         if key in keys:
             causes.append(duplicate(f"{place}.key", key))
         keys.add(key)

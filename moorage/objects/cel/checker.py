@@ -3,9 +3,10 @@
 Source: the CEL language definition, cel-go 0.26 checker/{checker,errors}.go.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from moorage.objects.cel.moments import to_duration, to_timestamp
 from moorage.objects.cel.syntax import CelError, Node, UInt
 from moorage.objects.cel.types import (
     BOOL,
@@ -26,17 +27,41 @@ from moorage.objects.cel.types import (
     map_of,
     optional_of,
 )
+from moorage.objects.cel.values import EvaluationError
+from moorage.objects.patterns import BadPattern, compiled
 
 #: Namespaces of functions: `sets.contains` is a name, no method of something called sets.
-NAMESPACES: Final = frozenset({"sets", "optional", "ip", "format"})
+NAMESPACES: Final = frozenset({"sets", "optional", "ip", "format", "lists", "strings", "jsonpatch"})
 
 #: Names of types, which are values too.
 TYPE_NAMES: Final = frozenset("bool int uint double string bytes list map null_type type".split())
 
 
-def check(source: str, node: Node, variables: Mapping[str, CelType]) -> CelType:
-    """Return the type of an expression. Raises CelError with everything that does not fit."""
-    checker = _Checker(variables)
+#: Functions whose argument is tried when it stands in the text: cel-go's validators of literals.
+_READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "duration": to_duration,
+    "timestamp": to_timestamp,
+    "matches": compiled,
+}
+
+#: Macros that make something of each item.
+_MAKERS: Final = frozenset({"map", "transformList", "transformMap", "transformMapEntry"})
+
+#: Returns the type of objects that an expression may make by name, None for unknown names.
+Structs = Callable[[str], CelType | None]
+
+
+def _no_structs(name: str) -> None:
+    """Know no type of objects."""
+    del name
+
+
+def check(source: str, node: Node, variables: Mapping[str, CelType], structs: Structs = _no_structs) -> CelType:
+    """Return the type of an expression. Raises CelError with everything that does not fit.
+
+    variables: by name; a name with a dot is one variable too. structs: which objects `Type{…}` may make.
+    """
+    checker = _Checker(variables, structs)
     found = checker.of(node)
     if checker.problems:
         raise CelError(source, checker.problems)
@@ -44,8 +69,9 @@ def check(source: str, node: Node, variables: Mapping[str, CelType]) -> CelType:
 
 
 class _Checker:
-    def __init__(self, variables: Mapping[str, CelType]) -> None:
+    def __init__(self, variables: Mapping[str, CelType], structs: Structs) -> None:
         self._variables = dict(variables)
+        self._structs = structs
         self.problems: list[tuple[int, str]] = []
 
     def of(self, node: Node) -> CelType:
@@ -73,6 +99,8 @@ class _Checker:
 
     def _select(self, node: Node) -> CelType:
         assert node.operand is not None  # noqa: S101 (the parser's promise)
+        if node.operand.kind == "name" and f"{node.operand.value}.{node.value}" in self._variables:
+            return self._variables[f"{node.operand.value}.{node.value}"]
         owner = self.of(node.operand)
         may_lack = node.optional or owner.name == "optional"
         if owner.name == "optional":
@@ -89,7 +117,7 @@ class _Checker:
             return DYN
         if owner.name == "map":
             return owner.args[1]
-        if owner.name == "object" and owner.fields is not None:
+        if owner.fields is not None:
             if node.value in owner.fields:
                 return owner.fields[node.value]
             return self._wrong(node, f"undefined field '{node.value}'")
@@ -97,7 +125,7 @@ class _Checker:
 
     def _list(self, node: Node) -> CelType:
         types = [self._element(each, index in node.optional) for index, each in enumerate(node.args)]
-        return list_of(_joined(types))
+        return list_of(self._joined(node.args, types))
 
     def _element(self, node: Node, optional: bool) -> CelType:  # noqa: FBT001
         found = self.of(node)
@@ -106,7 +134,31 @@ class _Checker:
     def _map(self, node: Node) -> CelType:
         keys = [self.of(each) for each in node.args[::2]]
         values = [self._element(each, index in node.optional) for index, each in enumerate(node.args[1::2])]
-        return map_of(_joined(keys), _joined(values))
+        return map_of(self._joined(node.args[::2], keys), self._joined(node.args[1::2], values))
+
+    def _joined(self, nodes: Sequence[Node], types: Sequence[CelType]) -> CelType:
+        """Return the type that all of these have, dyn for none; what has another one is wrong."""
+        if not types:
+            return DYN
+        bindings: Bindings = {}
+        joined = CelType("A")
+        for node, found in zip(nodes, types, strict=True):
+            if not fits(found, joined, bindings):
+                self._wrong(node, f"expected type '{bindings['A']}' but found '{found}'")
+        return bindings["A"]
+
+    def _struct(self, node: Node) -> CelType:
+        owner = self._structs(node.value)
+        if owner is None:
+            return self._wrong(node, f"undeclared reference to '{node.value}' (in container '')")
+        for index, (name, each) in enumerate(zip(node.names, node.args, strict=True)):
+            found = self._element(each, index in node.optional)
+            wanted = owner.fields.get(name) if owner.fields is not None else None
+            if wanted is None:
+                self._wrong(each, f"undefined field '{name}'")
+            elif not fits(found, wanted, {}):
+                self._wrong(each, f"expected type of field '{name}' is '{wanted}' but provided type is '{found}'")
+        return owner
 
     def _bind(self, node: Node) -> CelType:
         value, body = node.args
@@ -131,14 +183,26 @@ class _Checker:
             return self._wrong(node.operand, text)
         names = dict(zip(node.names, _variables_of(over, len(node.names)), strict=True))
         *tests, last = [self._inside(each, names) for each in node.args]
-        if node.value == "map":
+        if node.value in _MAKERS:
             for each, found in zip(node.args, tests, strict=False):
                 self._must_be_bool(each, found)
-            return list_of(last)
+            return self._made(node, last, names[node.names[0]])
+        if node.value == "sortBy":
+            return over
         self._must_be_bool(node.args[-1], last)
         if node.value == "filter":
             return list_of(names[node.names[0]])
         return BOOL
+
+    def _made(self, node: Node, last: CelType, key: CelType) -> CelType:
+        """Return the type of what a macro makes of each item."""
+        if node.value == "transformMap":
+            return map_of(key, last)
+        if node.value != "transformMapEntry":
+            return list_of(last)
+        if last.name not in ("map", "dyn"):
+            return self._wrong(node.args[-1], f"expected type 'map(dyn, dyn)' but found '{last}'")
+        return last
 
     def _must_be_bool(self, node: Node, found: CelType) -> None:
         if found.name not in ("bool", "dyn"):
@@ -150,7 +214,19 @@ class _Checker:
         if operand is not None and is_name and operand.value not in self._variables:
             return self._resolved(node, f"{operand.value}.{name}", None, [self.of(each) for each in node.args])
         receiver = self.of(operand) if operand is not None else None
+        self._literals(node, name)
         return self._resolved(node, name, receiver, [self.of(each) for each in node.args])
+
+    def _literals(self, node: Node, name: str) -> None:
+        """Tell of texts that can be nothing else than a wrong argument."""
+        reader = _READERS.get(name)
+        last = node.args[-1] if node.args else None
+        if reader is None or last is None or last.kind != "literal" or not isinstance(last.value, str):
+            return
+        try:
+            reader(last.value)
+        except (EvaluationError, BadPattern):
+            self._wrong(last, f"invalid {name} argument")
 
     def _resolved(self, node: Node, name: str, receiver: CelType | None, args: Sequence[CelType]) -> CelType:
         forms = functions().get(name)
@@ -171,15 +247,6 @@ class _Checker:
             shown = f"{receiver}.{shown}" if receiver is not None else shown
             return self._wrong(node, f"found no matching overload for '{name}' applied to '{shown}'")
         return found[0] if all(each == found[0] for each in found) else DYN
-
-
-def _joined(types: Sequence[CelType]) -> CelType:
-    """Return the type that all of these have, dyn if there is no one."""
-    if not types:
-        return DYN
-    bindings: Bindings = {}
-    joined = CelType("A")
-    return bindings.get("A", DYN) if all(fits(each, joined, bindings) for each in types) else DYN
 
 
 def _variables_of(over: CelType, count: int) -> Sequence[CelType]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from moorage.objects.cel.checker import NAMESPACES, TYPE_NAMES
+from moorage.objects.cel.extensions import ordered
 from moorage.objects.cel.functions import FUNCTIONS
 from moorage.objects.cel.syntax import Node
-from moorage.objects.cel.values import EvaluationError, Optional, TypeValue
+from moorage.objects.cel.values import EvaluationError, Optional, Struct, TypeValue
 
 #: How many parts one expression may evaluate.
 STEPS_MOST: Final = 100_000
@@ -36,6 +37,7 @@ class _Evaluation:
             "call": self._call,
             "list": self._list,
             "map": self._map,
+            "struct": self._struct,
             "fold": self._fold,
             "bind": self._bind,
         }
@@ -51,6 +53,9 @@ class _Evaluation:
         return self.of(node.operand, variables)
 
     def _select(self, node: Node, variables: Mapping[str, Any]) -> Any:
+        operand = node.operand
+        if operand is not None and operand.kind == "name" and f"{operand.value}.{node.value}" in variables:
+            return variables[f"{operand.value}.{node.value}"]
         owner = self._operand(node, variables)
         if node.optional or isinstance(owner, Optional):
             found = _found(owner, node.value)
@@ -121,6 +126,17 @@ class _Evaluation:
             result[key] = value
         return result
 
+    def _struct(self, node: Node, variables: Mapping[str, Any]) -> Struct:
+        fields: dict[str, Any] = {}
+        for index, (name, each) in enumerate(zip(node.names, node.args, strict=True)):
+            value = self.of(each, variables)
+            if index in node.optional:
+                if not value.items:
+                    continue
+                value = value.items[0]
+            fields[name] = value
+        return Struct(node.value, fields)
+
     def _bind(self, node: Node, variables: Mapping[str, Any]) -> Any:
         value, body = node.args
         return self.of(body, {**variables, node.names[0]: self.of(value, variables)})
@@ -140,8 +156,15 @@ class _Evaluation:
             return sum(_bool(self.of(body, each)) for each in rounds) == 1
         if name == "filter":
             return [each[node.names[0]] for each in rounds if _bool(self.of(body, each))]
+        if name == "sortBy":
+            return ordered([(self.of(body, each), each[node.names[0]]) for each in rounds])
         tests = node.args[:-1]
-        return [self.of(body, each) for each in rounds if all(_bool(self.of(test, each)) for test in tests)]
+        kept = (each for each in rounds if all(_bool(self.of(test, each)) for test in tests))
+        if name == "transformMap":
+            return {each[node.names[0]]: self.of(body, each) for each in kept}
+        if name == "transformMapEntry":
+            return _entries(self.of(body, each) for each in kept)
+        return [self.of(body, each) for each in kept]
 
     def _quantified(self, body: Node, rounds: Iterator[Mapping[str, Any]], *, decisive: bool) -> bool:
         failure: EvaluationError | None = None
@@ -154,6 +177,17 @@ class _Evaluation:
         if failure is not None:
             raise failure
         return not decisive
+
+
+def _entries(parts: Iterator[Mapping[Any, Any]]) -> dict[Any, Any]:
+    """Return the entries of all these maps as one."""
+    result: dict[Any, Any] = {}
+    for each in parts:
+        for key, value in each.items():
+            if key in result:
+                raise EvaluationError(f"insert failed: key {key} already exists")
+            result[key] = value
+    return result
 
 
 def _name(node: Node, variables: Mapping[str, Any]) -> Any:

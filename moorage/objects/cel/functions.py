@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
+from moorage.objects.cel.authorizers import AUTHORIZATION
+from moorage.objects.cel.extensions import extensions_for
 from moorage.objects.cel.libraries import LIBRARIES
 from moorage.objects.cel.moments import of_time, to_duration, to_timestamp
 from moorage.objects.cel.syntax import UInt
@@ -26,6 +28,7 @@ from moorage.objects.cel.values import (
     is_number,
     type_name,
 )
+from moorage.objects.patterns import BadPattern, compiled
 
 _INT: Final = (-(2**63), 2**63 - 1)
 _NO_OVERLOAD: Final = "no such overload"
@@ -211,9 +214,9 @@ def _to_bool(value: Any) -> bool:
 
 def _regex(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern, re.ASCII)
-    except re.error as error:
-        raise EvaluationError(f"error parsing regexp: {error.msg}: `{pattern}`") from error
+        return compiled(pattern)
+    except BadPattern as error:
+        raise EvaluationError(str(error)) from error
 
 
 def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
@@ -370,6 +373,8 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "getSeconds": of_time(lambda it: it.second, NANOS),
     "getMilliseconds": of_time(lambda it: it.microsecond // 1000, 10**6),
     **LIBRARIES,
+    **AUTHORIZATION,
+    **extensions_for(_to_text),
     "sets.contains": _has_all,
     "sets.equivalent": lambda one, other: _has_all(one, other) and _has_all(other, one),
     "sets.intersects": lambda one, other: any(_in(each, one) for each in other),

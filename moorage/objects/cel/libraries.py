@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from moorage.objects.cel.moments import to_timestamp
+from moorage.objects.cel.semver import compare_versions, to_semver
 from moorage.objects.cel.values import NANOS, EvaluationError, Opaque, Optional
 from moorage.objects.quantity import Quantity, QuantityError, parse_quantity
 from moorage.objects.validation import (
@@ -95,6 +96,8 @@ def _quantity_of(value: Any) -> Quantity:
 
 
 def _compared(one: Opaque, other: Opaque) -> int:
+    if one.kind == "semver":
+        return compare_versions(one.value, other.value)
     mine, theirs = int(one.value.nanos), int(other.value.nanos)
     return (mine > theirs) - (mine < theirs)
 
@@ -105,10 +108,10 @@ def _as_integer(quantity: Opaque) -> int:
     return int(quantity.value.nanos // NANOS)
 
 
-def _can(make: Callable[[str], Any]) -> Callable[[str], bool]:
-    def check(text: str) -> bool:
+def _can(make: Callable[..., Any]) -> Callable[..., bool]:
+    def check(*args: Any) -> bool:
         try:
-            make(text)
+            make(*args)
         except EvaluationError:
             return False
         return True
@@ -194,6 +197,11 @@ LIBRARIES: Final[Mapping[str, Callable[..., Any]]] = {
     "isGreaterThan": lambda it, other: _compared(it, other) > 0,
     "isLessThan": lambda it, other: _compared(it, other) < 0,
     "compareTo": _compared,
+    "semver": to_semver,
+    "isSemver": _can(to_semver),
+    "major": lambda it: it.value.major,
+    "minor": lambda it: it.value.minor,
+    "patch": lambda it: it.value.patch,
     "asInteger": _as_integer,
     "isInteger": lambda it: it.value.nanos % NANOS == 0,
     "asApproximateFloat": lambda it: it.value.nanos / NANOS,

@@ -43,7 +43,15 @@ _FOLDS: Final[Mapping[str, tuple[int, ...]]] = {
     "existsOne": (2, 3),
     "map": (2, 3),
     "filter": (2,),
+    "sortBy": (2,),
+    "transformList": (3, 4),
+    "transformMap": (3, 4),
+    "transformMapEntry": (3, 4),
 }
+
+#: Texts that do not end: the lexer gives up at the end of their line.
+_UNFINISHED: Final = re.compile(r"(?:[rR]?[bB]|[bB]?[rR]|)[\"'][^\n\r]*\n?")
+_ESCAPED_IN_MESSAGES: Final = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 _ESCAPES: Final[Mapping[str, str]] = {
     "a": "\a",
@@ -70,7 +78,8 @@ class CelError(Exception):
     """The text is no expression, or its types do not fit. `problems` are places and texts."""
 
     def __init__(self, source: str, problems: list[tuple[int, str]]) -> None:
-        super().__init__("\n".join(_told(source, *each) for each in problems))
+        super().__init__("\n".join(_told(source, *each) for each in sorted(problems, key=lambda each: each[0])))
+        self.problems = tuple(problems)
 
 
 def _told(source: str, place: int, text: str) -> str:
@@ -85,10 +94,11 @@ class Node(NamedTuple):
     """A part of an expression.
 
     kind:  literal (value), name (value), select (value: the field, operand), test (has), call (value: the name, args;
-           operand if it is a method), list, map (args: keys and values by turns), fold (value: the macro, operand, names,
-           args), bind (names, args: value and body).
+           operand if it is a method), list, map (args: keys and values by turns), struct (value: the type's name, names:
+           its fields, args: their values), fold (value: the macro, operand, names, args), bind (names, args: value and
+           body).
     place: where it stands in the text, for messages.
-    optional: `.?` and `[?`; in lists and maps the indexes of entries that may be missing.
+    optional: `.?` and `[?`; in lists, maps and structs the indexes of entries that may be missing.
     """
 
     kind: str
@@ -106,6 +116,16 @@ class _Token(NamedTuple):
     place: int
 
 
+def _dotted(node: Node) -> str:
+    """Return the qualified name that a chain of names spells, "" for anything else."""
+    if node.kind == "name":
+        return str(node.value)
+    if node.kind != "select" or node.optional or node.operand is None:
+        return ""
+    before = _dotted(node.operand)
+    return f"{before}.{node.value}" if before else ""
+
+
 def parse(source: str) -> Node:
     """Return the tree of an expression. Raises CelError."""
     if len(source) > LENGTH_MOST:
@@ -117,6 +137,7 @@ def parse(source: str) -> Node:
 class _Parser:
     def __init__(self, source: str) -> None:
         self._source = source
+        self._unread: list[tuple[int, str]] = []
         self._tokens = self._scan()
         self._at = 0
         self._depth = 0
@@ -127,17 +148,29 @@ class _Parser:
         while place < len(self._source):
             match = _TOKEN.match(self._source, place)
             if match is None:
-                text = f"Syntax error: token recognition error at: '{self._source[place]}'"
-                raise CelError(self._source, [(place, text)])
+                unfinished = _UNFINISHED.match(self._source, place)
+                skipped = unfinished.group() if unfinished is not None else self._source[place]
+                shown = skipped.translate(_ESCAPED_IN_MESSAGES)
+                self._unread.append((place, f"Syntax error: token recognition error at: '{shown}'"))
+                place += len(skipped)
+                continue
             if match.lastgroup != "space":
                 tokens.append(_Token(match.lastgroup or "", match.group(), place))
             place = match.end()
         return [*tokens, _Token("end", "<EOF>", len(self._source))]
 
     def whole(self) -> Node:
-        node = self._ternary()
-        if self._next.kind != "end":
-            raise self._mismatch("<EOF>")
+        """Return the tree. Raises CelError with what could not be read, and the first thing that does not fit."""
+        try:
+            node = self._ternary()
+            if self._next.kind != "end":
+                raise self._mismatch("<EOF>")
+        except CelError as error:
+            if not self._unread:
+                raise
+            raise CelError(self._source, [*self._unread, *error.problems]) from None
+        if self._unread:
+            raise CelError(self._source, self._unread)
         return node
 
     @property
@@ -205,7 +238,13 @@ class _Parser:
         return node
 
     def _members(self, node: Node) -> Node:
-        while self._is(".", "["):
+        while self._is(".", "[", "{"):
+            if self._is("{"):
+                name = _dotted(node)
+                if not name:
+                    break
+                node = self._struct(name)
+                continue
             sign = self._take()
             optional = self._accept("?") is not None
             if sign.text == "[":
@@ -215,8 +254,9 @@ class _Parser:
                 continue
             token = self._take()
             if token.kind not in ("name", "quoted"):
-                self._at -= 1
-                raise self._mismatch("IDENTIFIER")
+                seen = self._source[sign.place : token.place + (0 if token.kind == "end" else len(token.text))]
+                problem = f"Syntax error: no viable alternative at input '{seen.translate(_ESCAPED_IN_MESSAGES)}'"
+                raise CelError(self._source, [(token.place, problem)])
             if self._is("(") and not optional:
                 node = self._method(node, token.text)
             else:
@@ -235,7 +275,7 @@ class _Parser:
         return Node("call", opening.place, name, args, operand)
 
     def _fold(self, place: int, name: str, operand: Node, args: tuple[Node, ...]) -> Node:
-        count = 2 if len(args) == 3 and name != "map" else 1
+        count = 2 if name.startswith("transform") or (len(args) == 3 and name != "map") else 1
         names = tuple(self._variable(each) for each in args[:count])
         return Node("fold", place, name, args[count:], operand, names)
 
@@ -314,6 +354,25 @@ class _Parser:
                 break
         self._expect("}")
         return Node("map", opening.place, args=tuple(entries), optional=frozenset(optional))
+
+    def _struct(self, name: str) -> Node:
+        """Read the fields of `Type{field: value}`."""
+        opening = self._expect("{")
+        names: list[str] = []
+        values: list[Node] = []
+        optional: set[int] = set()
+        while not self._is("}"):
+            if self._accept("?"):
+                optional.add(len(names))
+            if self._next.kind not in ("name", "quoted"):
+                raise self._mismatch("{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}")
+            names.append(self._take().text.strip("`"))
+            self._expect(":")
+            values.append(self._ternary())
+            if not self._accept(","):
+                break
+        self._expect("}")
+        return Node("struct", opening.place, name, tuple(values), names=tuple(names), optional=frozenset(optional))
 
     def _number(self, token: _Token, *, negative: bool = False) -> Any:
         sign = -1 if negative else 1

@@ -4,7 +4,7 @@ Source: the CEL language definition; libraries of apiserver/pkg/cel/library and 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -20,10 +20,14 @@ class CelType(NamedTuple):
     fields: "Mapping[str, CelType] | None" = None
 
     def __str__(self) -> str:
+        if self.name == "null_type":
+            return "null"
+        if self.name in _LONG_NAMES:
+            return _LONG_NAMES[self.name]
         if self.name == "optional":
             return f"optional_type({self.args[0]})"
-        if self.name == "object":
-            return "object"
+        if self.fields is not None:
+            return self.name
         return f"{self.name}({', '.join(map(str, self.args))})" if self.args else self.name
 
 
@@ -60,6 +64,27 @@ def object_of(fields: Mapping[str, CelType]) -> CelType:
     return CelType("object", (), fields)
 
 
+class _AnyField(Mapping[str, CelType]):
+    """Has every field, of any type."""
+
+    def __getitem__(self, key: str) -> CelType:
+        return DYN
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+def named_object(name: str, fields: Mapping[str, CelType] | None = None) -> CelType:
+    """Return the type of objects that is known by its name: with these fields, or with any."""
+    return CelType(name, (), _AnyField() if fields is None else fields)
+
+
 #: What stands for types in one call: parameter -> type.
 Bindings = dict[str, CelType]
 
@@ -79,7 +104,7 @@ def fits(given: CelType, wanted: CelType, bindings: Bindings) -> bool:
         return _widens(given, wanted.name, bound, bindings)
     if given.name == "dyn" or wanted.name == "dyn":
         return True
-    if given.name == "null_type" and wanted.name in _NULLABLE:
+    if given.name == "null_type" and (wanted.name in _NULLABLE or wanted.fields is not None):
         return True
     if given.name != wanted.name:
         return False
@@ -96,6 +121,22 @@ def _widens(given: CelType, name: str, bound: CelType, bindings: Bindings) -> bo
         bindings[name] = given
         return True
     return False
+
+
+#: Types of functions' tables -> the names that Kubernetes has for them.
+_LONG_NAMES: Final = {
+    "url": "kubernetes.URL",
+    "ip": "net.IP",
+    "cidr": "net.CIDR",
+    "quantity": "kubernetes.Quantity",
+    "semver": "kubernetes.Semver",
+    "format": "kubernetes.NamedFormat",
+    "authorizer": "kubernetes.authorization.Authorizer",
+    "pathcheck": "kubernetes.authorization.PathCheck",
+    "groupcheck": "kubernetes.authorization.GroupCheck",
+    "resourcecheck": "kubernetes.authorization.ResourceCheck",
+    "decision": "kubernetes.authorization.Decision",
+}
 
 
 def bound_type(wanted: CelType, bindings: Bindings) -> CelType:
@@ -157,7 +198,7 @@ replace string.(string,string)string string.(string,string,int)string
 split string.(string)list<string> string.(string,int)list<string>
 substring string.(int)string string.(int,int)string
 trim string.()string
-reverse string.()string
+reverse string.()string list<A>.()list<A>
 find string.(string)string
 findAll string.(string)list<string> string.(string,int)list<string>
 isSorted list<A>.()bool
@@ -202,14 +243,43 @@ isQuantity (string)bool
 sign quantity.()int
 add quantity.(quantity)quantity quantity.(int)quantity
 sub quantity.(quantity)quantity quantity.(int)quantity
-isGreaterThan quantity.(quantity)bool
-isLessThan quantity.(quantity)bool
-compareTo quantity.(quantity)int
+isGreaterThan quantity.(quantity)bool semver.(semver)bool
+isLessThan quantity.(quantity)bool semver.(semver)bool
+compareTo quantity.(quantity)int semver.(semver)int
 asInteger quantity.()int
 isInteger quantity.()bool
 asApproximateFloat quantity.()double
 format.named (string)optional<format>
 validate format.(string)optional<list<string>>
+semver (string)semver (string,bool)semver
+isSemver (string)bool (string,bool)bool
+major semver.()int
+minor semver.()int
+patch semver.()int
+path authorizer.(string)pathcheck
+group authorizer.(string)groupcheck
+serviceAccount authorizer.(string,string)authorizer
+resource groupcheck.(string)resourcecheck
+subresource resourcecheck.(string)resourcecheck
+namespace resourcecheck.(string)resourcecheck
+name resourcecheck.(string)resourcecheck
+fieldSelector resourcecheck.(string)resourcecheck
+labelSelector resourcecheck.(string)resourcecheck
+check pathcheck.(string)decision resourcecheck.(string)decision
+errored decision.()bool
+error decision.()string
+allowed decision.()bool
+reason decision.()string
+jsonpatch.escapeKey (string)string
+strings.quote (string)string
+format string.(list<A>)string
+slice list<A>.(int,int)list<A>
+flatten list<A>.()list<dyn> list<A>.(int)list<dyn>
+sort list<A>.()list<A>
+distinct list<A>.()list<A>
+first list<A>.()optional<A>
+last list<A>.()optional<A>
+lists.range (int)list<int>
 sets.contains (list<A>,list<A>)bool
 sets.equivalent (list<A>,list<A>)bool
 sets.intersects (list<A>,list<A>)bool

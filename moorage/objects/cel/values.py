@@ -68,6 +68,14 @@ class Optional:
     items: tuple[Any, ...] = ()
 
 
+class Struct(dict[str, Any]):
+    """An object that an expression made, of the type that it named."""
+
+    def __init__(self, kind: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self.kind = kind
+
+
 @dataclass(frozen=True, slots=True)
 class TypeValue:
     """The value of `type(x)`."""
@@ -77,7 +85,7 @@ class TypeValue:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A value that only functions understand. kind: url, ip, cidr or quantity."""
+    """A value that only functions understand. kind: url, ip, cidr, quantity, semver, format."""
 
     kind: str
     value: Any
@@ -87,7 +95,7 @@ def type_name(value: Any) -> str:
     """Return the name of a value's type."""
     if value is None:
         return "null_type"
-    if isinstance(value, Opaque):
+    if isinstance(value, Opaque | Struct):
         return value.kind
     if isinstance(value, Mapping):
         return "map"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from moorage.api.custom_resources.patterns import BadPattern, compiled
+from moorage.objects.patterns import BadPattern, compiled
 from moorage.api.custom_resources.schema_rules import schema_causes
 
 

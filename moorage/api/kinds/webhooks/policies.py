@@ -1,6 +1,5 @@
 """Admission policies and their bindings: what both sorts share.
 
-That CEL expressions compile is checked by who evaluates them.
 Source: pkg/apis/admissionregistration/validation (v1.37).
 """
 
@@ -8,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moorage.api.admission.policies.expressions import VARIABLE, Scopes, Uncompiled
 from moorage.api.kinds.webhooks.rules import FAILURE_POLICIES, validate_conditions, validate_match
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object
@@ -42,8 +42,8 @@ _RESERVED = frozenset(
 )
 
 
-def validate_policy(spec: Part) -> list[Cause]:
-    """Return every broken rule of what policies of both sorts have."""
+def validate_policy(spec: Part, scopes: Scopes) -> list[Cause]:
+    """Return every broken rule of what policies of both sorts have; `scopes` learns their variables."""
     policy = spec.get("failurePolicy")
     causes = [required("spec.failurePolicy")] if policy is None else []
     if policy is not None:
@@ -57,8 +57,9 @@ def validate_policy(spec: Part) -> list[Cause]:
         causes += validate_match("spec.matchConstraints", match)
         if not match.get("resourceRules"):
             causes.append(required("spec.matchConstraints.resourceRules"))
-    causes += validate_conditions("spec.matchConditions", spec.get("matchConditions") or ())
-    return causes + _validate_variables("spec.variables", spec.get("variables") or ())
+    conditions = spec.get("matchConditions") or ()
+    causes += validate_conditions("spec.matchConditions", conditions, params=spec.get("paramKind") is not None)
+    return causes + _validate_variables("spec.variables", spec.get("variables") or (), scopes)
 
 
 def _validate_param_kind(path: str, kind: Part) -> list[Cause]:
@@ -83,7 +84,7 @@ def _validate_param_kind(path: str, kind: Part) -> list[Cause]:
     return causes + each_invalid(f"{path}.kind", name, problems)
 
 
-def _validate_variables(path: str, variables: Sequence[Part]) -> list[Cause]:
+def _validate_variables(path: str, variables: Sequence[Part], scopes: Scopes) -> list[Cause]:
     causes: list[Cause] = []
     for index, variable in enumerate(variables):
         place, name = f"{path}[{index}]", variable.get("name") or ""
@@ -93,6 +94,12 @@ def _validate_variables(path: str, variables: Sequence[Part]) -> list[Cause]:
             causes.append(invalid(f"{place}.name", name, "must be a valid CEL identifier"))
         if not (variable.get("expression") or "").strip():
             causes.append(required(f"{place}.expression", "expression is not specified"))
+            continue
+        try:
+            scopes.declare(name, scopes.plain.compiled(variable["expression"], VARIABLE).type)
+        except Uncompiled as error:
+            scopes.declare(name, None)
+            causes.append(invalid(f"{place}.expression", variable["expression"], str(error)))
     return causes
 
 

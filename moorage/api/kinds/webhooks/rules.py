@@ -6,6 +6,7 @@ Source: pkg/apis/admissionregistration/validation (v1.37).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moorage.api.admission.policies.expressions import condition_causes
 from moorage.objects.errors import Cause
 from moorage.objects.selector_rules import validate_label_selector
 from moorage.objects.validation import (
@@ -111,8 +112,8 @@ def _validate_names(path: str, names: Sequence[str]) -> list[Cause]:
     return causes
 
 
-def validate_conditions(path: str, conditions: Sequence[Part]) -> list[Cause]:
-    """Return every broken rule of match conditions; that expressions compile is checked by who evaluates them."""
+def validate_conditions(path: str, conditions: Sequence[Part], *, params: bool = False) -> list[Cause]:
+    """Return every broken rule of match conditions. params: their expressions may name `params`."""
     causes: list[Cause] = []
     if len(conditions) > CONDITIONS_MOST:
         causes.append(too_many(path, len(conditions), CONDITIONS_MOST))
@@ -121,6 +122,8 @@ def validate_conditions(path: str, conditions: Sequence[Part]) -> list[Cause]:
         place, name = f"{path}[{index}]", condition.get("name") or ""
         if not (condition.get("expression") or "").strip():
             causes.append(required(f"{place}.expression"))
+        else:
+            causes += condition_causes(f"{place}.expression", condition["expression"].strip(), params=params)
         if not name:
             causes.append(required(f"{place}.name"))
             continue

@@ -1,7 +1,7 @@
-"""The `pattern`s of schemas: regular expressions in Go's syntax (RE2), translated to Python's.
+"""The `pattern`s of schemas and those in CEL: regular expressions in Go's syntax (RE2), translated to Python's.
 
 Differs from Kubernetes: Python's engine may take exponential time where Go's never does; patterns come from those who may
-define resources, and what they match is limited by the size of a request. Of Unicode classes only letters and digits
+define resources or policies, and what they match is limited by the size of a request. Of Unicode classes only letters and digits
 are known.
 Source: package regexp/syntax (Go 1.25).
 """

@@ -1,0 +1,1 @@
+"""Admission policies: expressions of users that change, refuse or annotate writes. One file a concern."""
