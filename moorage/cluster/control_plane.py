@@ -11,6 +11,7 @@ from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.aio.tasks import Tasks
 from moorage.api.admission.chain import AdmissionChain
+from moorage.api.admission.policies.stage import Policies
 from moorage.api.api import Api
 from moorage.api.request import SYSTEM, User
 from moorage.cluster.bootstrap import create_missing, namespaces, publish_api, system_objects
@@ -33,7 +34,7 @@ class ControlPlane:
     """A cluster's brain. `open`, then `start`; the tasks end with their owner."""
 
     def __init__(self, store: Store, clock: Clock, entropy: Entropy, tasks: Tasks) -> None:
-        self.api = Api(store, clock, entropy, AdmissionChain(entropy))
+        self.api = Api(store, clock, entropy, AdmissionChain(entropy, Policies()))
         self.lookup = self.api.lookup
         self.clock = clock
         self.entropy = entropy

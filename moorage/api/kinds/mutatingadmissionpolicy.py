@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from moorage.api.admission.policies.expressions import MUTATIONS, Scopes, compile_causes
-from moorage.api.kinds.webhooks.policies import NOT_EVALUATED, param_kind_cell, validate_policy
+from moorage.api.kinds.webhooks.policies import param_kind_cell, validate_policy
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
 from moorage.objects.errors import Cause
@@ -60,11 +60,6 @@ def _validate_mutation(path: str, mutation: Part, scopes: Scopes) -> list[Cause]
             text = f"must not be specified when patchType is {kind}"
             causes.append(invalid(f"{path}.{field}", f"{{{field}}}", text))
     return causes
-
-
-def warnings(obj: Object, old: Object | None) -> list[str]:
-    """Warn that expressions are not evaluated, when they change."""
-    return [f"spec: {NOT_EVALUATED}"] if old is None or obj.get("spec") != old.get("spec") else []
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from moorage.api.admission.policies.expressions import ANNOTATION, CONDITION, MESSAGE, Scopes, compile_causes
 from moorage.api.kind_rules import Lookup
-from moorage.api.kinds.webhooks.policies import NOT_EVALUATED, param_kind_cell, validate_policy
+from moorage.api.kinds.webhooks.policies import param_kind_cell, validate_policy
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
@@ -100,11 +100,6 @@ def _validate_annotations(path: str, annotations: Sequence[Part], policy: str, s
             causes.append(duplicate(f"{place}.key", key))
         keys.add(key)
     return causes
-
-
-def warnings(obj: Object, old: Object | None) -> list[str]:
-    """Warn that expressions are not evaluated, when they change."""
-    return [f"spec: {NOT_EVALUATED}"] if old is None or obj.get("spec") != old.get("spec") else []
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

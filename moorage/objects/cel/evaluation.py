@@ -18,17 +18,29 @@ STEPS_MOST: Final = 100_000
 _MISSING: Final = object()
 
 
-def evaluate(node: Node, variables: Mapping[str, Any]) -> Any:
-    """Return the value of an expression. Raises EvaluationError."""
+class Budget:
+    """How many steps several expressions together have left; below zero none is evaluated any more."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+
+def evaluate(node: Node, variables: Mapping[str, Any], budget: Budget | None = None) -> Any:
+    """Return the value of an expression. Raises EvaluationError. budget: what it shares with others."""
+    evaluation = _Evaluation(STEPS_MOST if budget is None else min(STEPS_MOST, budget.left))
     try:
-        return _Evaluation().of(node, variables)
+        return evaluation.of(node, variables)
     except RecursionError:
         raise EvaluationError("the expression nests too deeply") from None
+    finally:
+        if budget is not None:
+            budget.left -= evaluation.steps
 
 
 class _Evaluation:
-    def __init__(self) -> None:
-        self._steps = 0
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.steps = 0
         self._kinds: Mapping[str, Callable[[Node, Mapping[str, Any]], Any]] = {
             "literal": lambda node, _: node.value,
             "name": _name,
@@ -43,8 +55,8 @@ class _Evaluation:
         }
 
     def of(self, node: Node, variables: Mapping[str, Any]) -> Any:
-        self._steps += 1
-        if self._steps > STEPS_MOST:
+        self.steps += 1
+        if self.steps > self._most:
             raise EvaluationError("operation cancelled: actual cost limit exceeded")
         return self._kinds[node.kind](node, variables)
 
@@ -84,7 +96,7 @@ class _Evaluation:
                 if name in ("or", "orValue") and isinstance(receiver, Optional) and receiver.items:
                     return receiver if name == "or" else receiver.items[0]
                 args.insert(0, receiver)
-        self._steps += sum(len(each) // 10 for each in args if isinstance(each, str | bytes | list))
+        self.steps += sum(len(each) // 10 for each in args if isinstance(each, str | bytes | list))
         function = FUNCTIONS.get(name)
         if function is None:
             raise EvaluationError("no such overload")

@@ -26,11 +26,6 @@ from moorage.objects.validation import (
 
 Part = Mapping[str, Any]
 
-#: What is told to who writes a policy.
-NOT_EVALUATED = (
-    "admission policies are not supported by this server: the policy is stored, its expressions are not evaluated"
-)
-
 _NOT_FOUND_ACTIONS = ("Deny", "Allow")
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
 _is_identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch

@@ -2,14 +2,13 @@
 
 import pytest
 
-from moorage.api.kinds import apiservice, mutatingwebhookconfiguration, validatingadmissionpolicy
+from moorage.api.kinds import apiservice, mutatingwebhookconfiguration
 
 
 @pytest.mark.parametrize(
     ("kind", "obj", "text"),
     [
         (mutatingwebhookconfiguration, {"webhooks": [{"name": "a.example.com"}]}, "nobody is called"),
-        (validatingadmissionpolicy, {"spec": {"validations": [{"expression": "true"}]}}, "not evaluated"),
         (apiservice, {"spec": {"service": {"name": "metrics", "namespace": "default"}}}, "not passed on"),
     ],
 )

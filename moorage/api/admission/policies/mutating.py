@@ -1,0 +1,177 @@
+"""MutatingAdmissionPolicies at work: who of them changes a write, in which order, and when one is asked again.
+
+Source: apiserver/pkg/admission/plugin/policy/mutating/{dispatcher,reinvocationcontext}.go (v1.37).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from moorage.api.admission.policies.calls import Call
+from moorage.api.admission.policies.conditions import is_met
+from moorage.api.admission.policies.denials import denied_by_mutation
+from moorage.api.admission.policies.evaluation import CONDITION_STEPS_MOST, Evaluation, Failed
+from moorage.api.admission.policies.index import Hook, Index
+from moorage.api.admission.policies.mutations import applied, patched
+from moorage.api.admission.policies.params import Misconfigured, params_for, source_of
+from moorage.api.admission.policies.programs import Program, Step
+from moorage.api.admission.policies.selection import selected
+from moorage.api.admission.policies.variables import authorizer_for, namespace_of_call, variables_of
+from moorage.api.authorization import Rbac, Revisions
+from moorage.objects.cel.authorizers import Authorizer
+from moorage.objects.kinds import Resource
+from moorage.objects.metadata import Object, name_of, namespace_of
+from moorage.objects.schema import Type
+
+#: Policy, binding, and namespace and name of the parameters.
+Key = tuple[str, str, str, str]
+
+#: Reads what a mutation made as the endpoint reads a body (it is checked and defaulted). Raises StatusError.
+Read = Callable[[Object], Object]
+
+
+@dataclass
+class Reinvocation:
+    """What is remembered between two rounds of the same write: which policies want to be asked again."""
+
+    again: bool = False
+    invoked: set[Key] = field(default_factory=set)
+    due: set[Key] = field(default_factory=set)
+
+    def object_changed(self) -> None:
+        """Somebody changed the object: those who were asked before and want it are asked again."""
+        self.due |= self.invoked
+        self.invoked = set()
+
+
+class _Invocation(NamedTuple):
+    """One policy with one binding and one set of parameters. matched: as what the write was selected."""
+
+    program: Program
+    binding: str
+    matched: Resource
+    param: Object | None
+
+    @property
+    def key(self) -> Key:
+        param = self.param
+        where = ("", "") if param is None else (namespace_of(param), name_of(param))
+        return self.program.name, self.binding, *where
+
+    def text(self, message: str) -> str:
+        return f"policy '{self.program.name}' with binding '{self.binding}' denied request: {message}"
+
+
+class MutatingPolicies:
+    """All mutating policies of a cluster."""
+
+    def __init__(self) -> None:
+        self._index = Index("mutating")
+
+    def may_change(self, resource: Resource, lookup: Revisions) -> bool:
+        """Tell whether any policy may be about a resource; cheap where there is none."""
+        return bool(self._index.hooks_for(resource, lookup))
+
+    def mutate(
+        self, call: Call, lookup: Revisions, rbac: Rbac, type_: Type | None, read: Read, rounds: Reinvocation
+    ) -> Object | None:
+        """Return the object as all policies that a write concerns want it. Raises Denied.
+
+        rounds: what is remembered if the same write comes again (with `again` set then).
+        """
+        refusals: list[tuple[str, str]] = []
+        invocations = [
+            each
+            for hook in self._index.hooks_for(call.resource, lookup)
+            for each in _invocations(hook, call, lookup, refusals)
+        ]
+        round_ = _Round(lookup, authorizer_for(rbac, call.user), type_, read, rounds)
+        for invocation in invocations:
+            call = round_.invoked(invocation, call, refusals)
+        if refusals:
+            raise denied_by_mutation(call, [message for message, _ in refusals], refusals[0][1])
+        return call.obj
+
+
+def _invocations(hook: Hook, call: Call, lookup: Revisions, refusals: list[tuple[str, str]]) -> Iterator[_Invocation]:
+    spec, policy = hook.policy["spec"], name_of(hook.policy)
+    matched = selected(spec.get("matchConstraints"), call, lookup)
+    if matched is None:
+        return
+    program = hook.program
+    try:
+        source = source_of(spec["paramKind"], lookup) if spec.get("paramKind") else None
+    except Misconfigured as error:
+        if not program.ignores_failures:
+            refusals.append((f'policy "{policy}" denied request: failed to configure policy: {error}', ""))
+        return
+    for binding in hook.bindings:
+        if selected(binding["spec"].get("matchResources"), call, lookup) is None:
+            continue
+        try:
+            params = params_for(source, binding["spec"].get("paramRef"), call.namespace, lookup)
+        except Misconfigured as error:
+            by = f"policy '{policy}' with binding '{name_of(binding)}'"
+            if not program.ignores_failures:
+                refusals.append((f"{by} denied request: failed to configure binding: {error}", ""))
+            continue
+        for param in params:
+            yield _Invocation(program, name_of(binding), matched, param)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What all invocations of one round share."""
+
+    lookup: Revisions
+    authorizer: Authorizer
+    type: Type | None
+    read: Read
+    rounds: Reinvocation
+
+    def invoked(self, invocation: _Invocation, call: Call, refusals: list[tuple[str, str]]) -> Call:
+        """Return the call after one policy; what it could not do is told in `refusals`."""
+        program = invocation.program
+
+        def refuse(error: Failed) -> None:
+            if not program.ignores_failures:
+                refusals.append((invocation.text(str(error)), "Invalid"))
+
+        try:
+            if not self._is_due(invocation, call):
+                return call
+        except Failed as error:
+            refuse(error)
+            return call
+        before = call.obj
+        for step in program.mutations:
+            if call.obj is not None:
+                try:
+                    call = call.with_object(self._mutated(invocation, step, call, call.obj))
+                except Failed as error:
+                    refuse(error)
+        if call.obj != before:
+            self.rounds.object_changed()
+        if program.spec.get("reinvocationPolicy") == "IfNeeded":
+            self.rounds.invoked.add(invocation.key)
+        return call
+
+    def _is_due(self, invocation: _Invocation, call: Call) -> bool:
+        program = invocation.program
+        if program.conditions:
+            variables = variables_of(call, invocation.matched, invocation.param, self.authorizer)
+            if not is_met(program, Evaluation(program, variables, CONDITION_STEPS_MOST)):
+                return False
+        return not self.rounds.again or invocation.key in self.rounds.due
+
+    def _mutated(self, invocation: _Invocation, step: Step, call: Call, obj: Object) -> Object:
+        if isinstance(step.compiled, str):
+            raise Failed(step.compiled)
+        variables: dict[str, Any] = {
+            **variables_of(call, invocation.matched, invocation.param, self.authorizer),
+            "namespaceObject": namespace_of_call(call, self.lookup),
+        }
+        value = Evaluation(invocation.program, variables).value_of(step)
+        if step.written["patchType"] == "JSONPatch":
+            return self.read(patched(obj, value))
+        return self.read(applied(obj, value, self.type))

@@ -1,0 +1,98 @@
+"""Admission policies as a stage of every write: after our own plugins changed it, and before they judge it.
+
+A write to a resource that no policy is about costs two comparisons of numbers for each sort of policies.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from moorage.api.admission.policies.calls import Call, call_of
+from moorage.api.admission.policies.mutating import MutatingPolicies, Reinvocation
+from moorage.api.admission.policies.validating import ValidatingPolicies
+from moorage.api.authorization import Rbac, Revisions
+from moorage.api.kind_rules import Lookup
+from moorage.api.pipeline import decoded, kind_of
+from moorage.api.request import Draft, Request
+from moorage.api.scale import with_scale
+from moorage.objects.errors import InternalError, StatusError
+from moorage.objects.metadata import Object
+from moorage.objects.schema import type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STATUS = frozenset({"status", "approval"})
+
+
+class Policies:
+    """All admission policies of a cluster (a moorage.api.admission.chain.DynamicAdmission)."""
+
+    def __init__(self) -> None:
+        self._mutating = MutatingPolicies()
+        self._validating = ValidatingPolicies()
+        self._rbac: Rbac | None = None
+
+    async def mutate(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
+        """Let policies change the draft in place. Raises Denied."""
+        self.change(draft, old, request, lookup, Reinvocation())
+
+    def change(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup, rounds: Reinvocation) -> bool:
+        """Let policies change the draft in place; tell whether one did. Raises Denied.
+
+        rounds: what is remembered between two rounds of the same write.
+        """
+        revisions = cast("Revisions", lookup)
+        if request.verb == "delete" or not self._mutating.may_change(request.resource, revisions):
+            return False
+        call = call_of(request, draft, old)
+        is_scale = call.kind[1] == "Scale"
+        type_ = type_of(*call.kind) if is_scale else kind_of(request.resource).type
+        read = _as_it_is if is_scale else _reader(request)
+        result = self._mutating.mutate(call, revisions, self._judge(revisions), type_, read, rounds)
+        if result is None or result == call.obj:
+            return False
+        _take(draft, result, request, call)
+        return True
+
+    async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
+        """Ask policies about a write; they may warn. Raises Denied."""
+        revisions = cast("Revisions", lookup)
+        if self._validating.may_judge(request.resource, revisions):
+            call = call_of(request, obj, old)
+            self._validating.validate(call, revisions, self._judge(revisions), request.warn)
+
+    def _judge(self, lookup: Revisions) -> Rbac:
+        if self._rbac is None:
+            self._rbac = Rbac(lookup)
+        return self._rbac
+
+
+def _as_it_is(obj: Object) -> Object:
+    return obj
+
+
+def _reader(request: Request) -> "Callable[[Object], Object]":
+    """Return what reads a mutated object as strictly as upstream does. It raises InternalError."""
+    strict = replace(request, query={**request.query, "fieldValidation": "Strict"}, warnings=[], duplicates=())
+    kind = kind_of(request.resource)
+
+    def read(obj: Object) -> Object:
+        try:
+            return decoded(kind, strict, {**obj, "metadata": dict(obj.get("metadata") or {})})
+        except StatusError as error:
+            text = f"Internal error occurred: {error.message}"
+            raise InternalError(text, details={"causes": [{"message": error.message}]}) from None
+
+    return read
+
+
+def _take(draft: Draft, result: Object, request: Request, call: Call) -> None:
+    """Put what policies made of an object into the draft: as much of it as the endpoint may change."""
+    if call.kind[1] == "Scale":
+        paths = request.resource.rules.scale if request.resource.rules is not None else None
+        result = with_scale(draft, result, paths)
+    elif request.subresource in _STATUS:
+        kept = {key: value for key, value in draft.items() if key not in ("metadata", "status")}
+        result = {**kept, **{key: result[key] for key in ("metadata", "status") if key in result}}
+    draft.clear()
+    draft.update(result)
