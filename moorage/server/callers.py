@@ -15,7 +15,7 @@ from moorage.api.request import User
 from moorage.objects.errors import BadRequest, Forbidden
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
+    from moorage.server.requests import HttpHeaders
 
 ANONYMOUS: Final = "system:anonymous"
 AUTHENTICATED: Final = "system:authenticated"
@@ -41,7 +41,7 @@ class Authorizer(Protocol):
         """Return if the user may. Raises Forbidden."""
 
 
-def credentials_of(headers: "CIMultiDictProxy[str]", certificate: Certificate | None) -> Credentials:
+def credentials_of(headers: "HttpHeaders", certificate: Certificate | None) -> Credentials:
     """Return the credentials of a request."""
     authorization = headers.get("Authorization")
     if authorization is not None:
@@ -78,7 +78,7 @@ def certificate_of(peer: Mapping[str, Any] | None) -> Certificate | None:
     return Certificate(common_name, tuple(organizations)) if common_name else None
 
 
-def impersonated(headers: "CIMultiDictProxy[str]") -> User | None:
+def impersonated(headers: "HttpHeaders") -> User | None:
     """Return as whom the caller wants to act, None if as itself. Raises BadRequest when a user name is missing."""
     name = headers.get("Impersonate-User", "")
     groups = tuple(headers.getall("Impersonate-Group", ()))

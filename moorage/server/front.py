@@ -24,13 +24,11 @@ from moorage.server.gateway import PodGateway
 from moorage.server.metrics import Metrics, Served
 from moorage.server.pages import Ask, Pages
 from moorage.server.replies import Done, Header, Reply, header_lines
-from moorage.server.requests import Call, certificate_of_connection, read_body
-from moorage.server.routes import BadTarget, Fault, OtherPath, ResourcePath, fault_of, verb_for
+from moorage.server.requests import Call, HttpRequest, certificate_of_connection, read_body
+from moorage.server.routes import BadTarget, Fault, OtherPath, ResourcePath, fault_of, parse_path, verb_for
 from moorage.server.streams import Stopping, Streams
 
 if TYPE_CHECKING:
-    from aiohttp.web_request import BaseRequest
-
     from moorage.api.authentication import Certificate
 
 #: Subresources of pods that reach inside them; asking for them with GET needs the right to create them as well.
@@ -102,7 +100,7 @@ class Parts:
 
 
 class Front:
-    """Answers HTTP requests. `handle` is what aiohttp's low-level server calls."""
+    """Answers HTTP requests. `handle` is what connections call."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -132,7 +130,19 @@ class Front:
         self._certificates.pop(connection, None)
         self.streams.lost(connection)
 
-    async def handle(self, http: "BaseRequest") -> Any:
+    def is_quick(self, http: HttpRequest) -> bool:
+        """Tell whether answering waits for nobody, as a rule: then it is not worth a task. One object of ours is read."""
+        if http.method != "GET" or "?" in http.raw_path:
+            return False
+        try:
+            path = parse_path(http.raw_path)
+        except BadTarget:
+            return False
+        if isinstance(path, OtherPath) or not path.name or path.subresource or path.watch:
+            return False
+        return self.parts.api.resources.find(path.group, path.version, path.plural) is not None
+
+    async def handle(self, http: HttpRequest) -> Any:
         """Answer one request: with a Reply, or with a stream that has been written to its end."""
         begun = self.parts.clock.monotonic()
         now = self.parts.clock.now()

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from aiohttp.web_request import BaseRequest
+    from moorage.server.requests import HttpRequest
 
 #: A reply longer than this waits until the client has taken it before the connection's next request is read.
 DRAINED_BYTES: Final = 256 * 1024
@@ -39,7 +39,7 @@ class Reply:
         self.headers = headers
         self.common = b""
         self.keep_alive: bool | None = None
-        self._http: BaseRequest | None = None
+        self._http: HttpRequest | None = None
 
     @property
     def status(self) -> int:
@@ -51,7 +51,7 @@ class Reply:
         """How many bytes the body has."""
         return len(self.body)
 
-    async def prepare(self, http: "BaseRequest") -> None:
+    async def prepare(self, http: "HttpRequest") -> None:
         """Remember whom to answer."""
         self._http = http
         if self.keep_alive is None:
@@ -60,13 +60,21 @@ class Reply:
     async def write_eof(self) -> None:
         """Write head and body. Raises ConnectionError when the client is gone."""
         http = self._http
-        transport = http.transport if http is not None else None
-        if http is None or transport is None:
+        if http is None:
             raise ConnectionResetError("the client is gone")
-        head = self._head(is_old=http.version < (1, 1))
-        transport.write(head if http.method == "HEAD" else head + self.body)
+        self.send(http)
         if len(self.body) > DRAINED_BYTES:
             await http.writer.drain()
+
+    def send(self, http: "HttpRequest") -> None:
+        """Write head and body without waiting. Raises ConnectionError when the client is gone."""
+        transport = http.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        if self.keep_alive is None:
+            self.keep_alive = http.keep_alive
+        head = self._head(is_old=http.version < (1, 1))
+        transport.write(head if http.method == "HEAD" else head + self.body)
 
     def _head(self, *, is_old: bool) -> bytes:
         """Return the head as it goes over the wire; `is_old` for a client of HTTP/1.0."""
@@ -90,7 +98,7 @@ def _begin(code: int, content_type: str, common: bytes, headers: Sequence[Header
 class Stream:
     """An answer that is written while it is made, in chunks. `write_eof` is its end in order, `abort` any other."""
 
-    def __init__(self, http: "BaseRequest", content_type: str, common: bytes, headers: Sequence[Header] = ()) -> None:
+    def __init__(self, http: "HttpRequest", content_type: str, common: bytes, headers: Sequence[Header] = ()) -> None:
         self._http = http
         self._begin = _begin(200, content_type, common, headers)
         #: Whether the client reads chunks: then `put` may be given whole ones.
@@ -100,7 +108,7 @@ class Stream:
         self.status = 200
         self.body_length = 0
 
-    async def prepare(self, http: "BaseRequest") -> None:
+    async def prepare(self, http: "HttpRequest") -> None:
         """Nothing is to be done: the stream began with `start`."""
 
     def start(self) -> None:
@@ -122,7 +130,7 @@ class Stream:
     @property
     def is_behind(self) -> bool:
         """Whether the client has yet to take much of what was written."""
-        return self._http.protocol.writing_paused
+        return bool(self._http.protocol.writing_paused)
 
     async def write_eof(self) -> None:
         """Write the end of the stream, once."""
@@ -153,7 +161,7 @@ class Done:
     body_length = 0
     keep_alive: bool | None = False
 
-    async def prepare(self, http: "BaseRequest") -> None:
+    async def prepare(self, http: "HttpRequest") -> None:
         """Nothing is to be done."""
 
     async def write_eof(self) -> None:

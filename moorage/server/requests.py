@@ -1,7 +1,7 @@
 """One HTTP request while it is served: its parts, parsed once, and its body."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast, overload
 
 from moorage.api.authentication import Certificate
 from moorage.api.request import Request, User
@@ -9,17 +9,78 @@ from moorage.objects.errors import BadRequest
 from moorage.objects.kinds import Resource
 from moorage.server.callers import certificate_of
 from moorage.server.decoding import BODY_BYTES_MOST, too_large
+from moorage.server.plain_requests import PlainRequest
 from moorage.server.routes import OtherPath, ResourcePath, first_values, parse_path, parse_query
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from aiohttp.web_request import BaseRequest
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 #: Stands for a certificate that was not looked at yet.
 _UNREAD: Any = object()
 
 NOBODY: Final = User("system:anonymous", ("system:unauthenticated",))
+
+
+class HttpHeaders(Protocol):
+    """The headers of a request; names are found in any case."""
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a header is there."""
+
+    def __getitem__(self, name: str) -> str:
+        """Return the first value of a header. Raises KeyError."""
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+
+    def getall(self, name: str, default: Any = ...) -> Any:
+        """Return every value of a header, `default` if there is none."""
+
+    def items(self) -> "Iterable[tuple[str, str]]":
+        """Return names and values in order."""
+
+
+class HttpRequest(Protocol):
+    """What is asked of a request, whoever read it: moorage.server.plain_requests, or aiohttp for the unusual ones."""
+
+    @property
+    def method(self) -> str:
+        """The method in upper case."""
+
+    @property
+    def raw_path(self) -> str:
+        """The target as it came."""
+
+    @property
+    def path(self) -> str:
+        """The path, for logs."""
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """The headers."""
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The version of HTTP."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection goes on afterwards."""
+
+    @property
+    def transport(self) -> Any:
+        """The connection's transport, None when the client is gone."""
+
+    @property
+    def protocol(self) -> Any:
+        """The connection; `writing_paused` tells whether the client is behind."""
+
+    @property
+    def writer(self) -> Any:
+        """Has `drain`, which waits until the client has taken most of what was written."""
 
 
 class Call:
@@ -30,10 +91,11 @@ class Call:
 
     __slots__ = ("agent", "common", "http", "now", "pairs", "path", "query", "user", "verb", "warnings")
 
-    def __init__(self, http: "BaseRequest", now: datetime) -> None:
+    def __init__(self, http: HttpRequest, now: datetime) -> None:
         raw, _, query = http.raw_path.partition("?")
         if raw[:1] != "/":  # absolute form, as proxies send it
-            raw, query = http.rel_url.raw_path, http.rel_url.raw_query_string
+            url = cast("Any", http).rel_url
+            raw, query = url.raw_path, url.raw_query_string
         self.http = http
         self.now = now
         self.path: ResourcePath | OtherPath = parse_path(raw)
@@ -99,7 +161,7 @@ class Call:
         )
 
 
-def certificate_of_connection(http: "BaseRequest", known: dict[object, Certificate | None]) -> Certificate | None:
+def certificate_of_connection(http: HttpRequest, known: dict[object, Certificate | None]) -> Certificate | None:
     """Return the client certificate's subject; `known` remembers it by connection."""
     protocol = http.protocol
     found = known.get(protocol, _UNREAD)
@@ -111,8 +173,15 @@ def certificate_of_connection(http: "BaseRequest", known: dict[object, Certifica
     return certificate
 
 
-async def read_body(http: "BaseRequest") -> bytes:
+async def read_body(http: HttpRequest) -> bytes:
     """Return the whole body, decompressed. Raises TooLarge, BadRequest."""
+    if type(http) is PlainRequest:
+        return http.body
+    data: bytes = await _read_general(http)
+    return data
+
+
+async def _read_general(http: Any) -> Any:
     headers = http.headers
     length = headers.get("Content-Length", "0")
     if length.isdigit() and int(length) > BODY_BYTES_MOST:
@@ -136,7 +205,7 @@ async def read_body(http: "BaseRequest") -> bytes:
     return data
 
 
-async def _read_slowly(http: "BaseRequest") -> bytes:
+async def _read_slowly(http: Any) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while piece := await http.content.readany():

@@ -6,9 +6,11 @@ import ipaddress
 import logging
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from moorage.server.aiohttp_package import prepare
+from moorage.server.connection import IDLE_SECONDS, Connections
 
 if TYPE_CHECKING:
     from moorage.server.front import Front
@@ -18,9 +20,6 @@ log = logging.getLogger(__name__)
 #: The longest request line and header; tokens and long selectors are the reason that they are not shorter.
 LINE_BYTES_MOST: Final = 64 * 1024
 HEADER_BYTES_MOST: Final = 64 * 1024
-
-#: How long a connection may be idle. Longer than any client keeps one, so that it is not us who closes under a request.
-IDLE_SECONDS: Final = 190.0
 
 #: How long requests may take to finish when the server stops.
 STOP_SECONDS: Final = 5.0
@@ -43,7 +42,7 @@ class Server:
         self._ssl_context = ssl_context
         self._host = host
         self._port = port
-        self._http: Any = None
+        self._connections: Connections | None = None
         self._listening: asyncio.Server | None = None
 
     @property
@@ -63,10 +62,10 @@ class Server:
 
     async def start(self, *, serving: bool = True) -> None:
         """Take the address, and serve unless told to wait for `serve`. Raises CannotListen."""
-        self._http = _http_server(self._front)
+        connections = Connections(self._front, partial(_http_server, self._front))
         try:
             self._listening = await asyncio.get_running_loop().create_server(
-                self._http,
+                connections,
                 self._host,
                 self._port,
                 ssl=self._ssl_context,
@@ -75,7 +74,9 @@ class Server:
                 start_serving=serving,
             )
         except OSError as error:
+            connections.cancel()
             raise CannotListen(_why(error, self._host, self._port)) from error
+        self._connections = connections
 
     async def serve(self) -> None:
         """Begin to serve; until then callers are refused, as by a server that is not there yet. Raises CannotListen."""
@@ -87,12 +88,11 @@ class Server:
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Take no more requests, end watches and other streams now, let the rest finish for up to `seconds`."""
-        if self._listening is None:
+        if self._listening is None or self._connections is None:
             return
         self._listening.close()
         self._front.streams.stop()
-        self._http.pre_shutdown()
-        await self._http.shutdown(seconds)
+        await self._connections.stop(seconds)
         await self._listening.wait_closed()
         self._listening = None
 
@@ -130,7 +130,7 @@ def server_context(certificate: str, key: str, client_authority: str = "") -> ss
 
 
 def _http_server(front: "Front") -> Any:
-    """Return aiohttp's low-level server in front of ours; it tells the front about connections that are lost."""
+    """Return aiohttp's low-level server, for what is not plain; it tells the front about connections that are lost."""
     prepare()
     from aiohttp.web_server import Server as HttpServer
 
@@ -142,7 +142,7 @@ def _http_server(front: "Front") -> Any:
             front.lost(handler)
 
     return Http(
-        front.handle,
+        cast("Any", front.handle),
         keepalive_timeout=IDLE_SECONDS,
         max_line_size=LINE_BYTES_MOST,
         max_field_size=HEADER_BYTES_MOST,
