@@ -28,6 +28,7 @@ class Settings:
 def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
     from moorage.controllers import (
+        admission_policies,
         cluster_role_aggregation,
         cronjob,
         custom_resources,
@@ -88,6 +89,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         disruption_budgets.STALE_CONTROLLER,
         quotas.controller_for(countable),
         cluster_role_aggregation.CONTROLLER,
+        admission_policies.CONTROLLER,
         pod_cleanup.PodCleanup().controller(),
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from moorage.api.custom_resources.values import key_of
 from moorage.objects.cel.checker import check
+from moorage.objects.cel.escaping import escaped
 from moorage.objects.cel.evaluation import evaluate
 from moorage.objects.cel.moments import to_duration, to_timestamp
 from moorage.objects.cel.syntax import CelError, Node, parse
@@ -36,10 +37,6 @@ from moorage.objects.validation import go_json, invalid
 
 RULES: Final = "x-kubernetes-validations"
 
-_RESERVED: Final = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void "
-    "while".split()
-)
 _METADATA: Final = object_of({"name": STRING, "generateName": STRING})
 _NAMES: Final[Mapping[str, CelType]] = {"apiVersion": STRING, "kind": STRING, "metadata": _METADATA}
 _SCALARS: Final[Mapping[str, CelType]] = {"boolean": BOOL, "number": DOUBLE, "integer": INT, "string": STRING}
@@ -60,15 +57,6 @@ _UNCHECKED: Final = (
 )
 
 _NEW: Final = object()
-
-
-def escaped(name: str) -> str:
-    """Return a property's name as it stands in expressions. Source: apiserver/pkg/cel/escaping.go."""
-    if name in _RESERVED:
-        return f"__{name}__"
-    for text, word in (("__", "underscores"), (".", "dot"), ("-", "dash"), ("/", "slash")):
-        name = name.replace(text, f"__{word}__")
-    return name
 
 
 def type_of_schema(schema: Object, *, is_root: bool = False) -> CelType | None:

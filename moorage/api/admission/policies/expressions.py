@@ -6,16 +6,17 @@ Source: apiserver/pkg/admission/plugin/cel/{compile,composition}.go (v1.37).
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from moorage.api.admission.policies.environment import (
+from moorage.objects.cel.checker import Structs, check
+from moorage.objects.cel.environment import (
     JSON_PATCH,
     OBJECT,
+    as_variable,
     composed,
     struct_named,
     variables_for,
 )
-from moorage.objects.cel.checker import Structs, check
 from moorage.objects.cel.syntax import CelError, Node, parse
-from moorage.objects.cel.types import BOOL, DYN, NULL, STRING, CelType, list_of, map_of
+from moorage.objects.cel.types import BOOL, DYN, NULL, STRING, CelType, list_of
 from moorage.objects.errors import Cause
 from moorage.objects.validation import invalid
 
@@ -37,8 +38,6 @@ _DECLARED: Final = {
     "timestamp": "google.protobuf.Timestamp",
     "duration": "google.protobuf.Duration",
 }
-#: Types of variables that expressions see as they are; all others but lists and maps are anything.
-_KEPT: Final = frozenset("bool bytes double duration int null_type string timestamp uint".split())
 
 
 class Uncompiled(ValueError):
@@ -113,19 +112,11 @@ class Scopes:
 
     def declare(self, name: str, found: CelType | None) -> None:
         """Let later expressions name a variable; found: its type, None if it does not compile."""
-        self._variables[name] = DYN if found is None else _as_variable(found)
+        self._variables[name] = DYN if found is None else as_variable(found)
 
     def _named(self, *, authorizer: bool) -> Mapping[str, CelType]:
         variables = variables_for(params=self._params, authorizer=authorizer)
         return {**variables, "variables": composed(self._variables)} if self._composes else variables
-
-
-def _as_variable(found: CelType) -> CelType:
-    if found.name == "list":
-        return list_of(_as_variable(found.args[0]))
-    if found.name == "map":
-        return map_of(_as_variable(found.args[0]), _as_variable(found.args[1]))
-    return found if found.name in _KEPT else DYN
 
 
 def compile_causes(path: str, text: str, scope: Scope, wanted: Sequence[CelType], *, shown: str = "") -> list[Cause]:

@@ -6,13 +6,15 @@ A cluster without policies pays for two comparisons of numbers a write.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from moorage.api.admission.policies.programs import Program, program_of
 from moorage.api.admission.policies.selection import EXEMPT, may_select
 from moorage.api.authorization import Revisions
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, name_of, revision_of, uid_of
+
+if TYPE_CHECKING:
+    from moorage.api.admission.policies.programs import Program
 
 _GROUP: Final = "admissionregistration.k8s.io"
 
@@ -23,11 +25,15 @@ class Hook:
 
     policy: Object
     bindings: Sequence[Object]
-    programs: dict[tuple[str, int], Program] = field(repr=False)
+    programs: dict[tuple[str, int], "Program"] = field(repr=False)
 
     @cached_property
-    def program(self) -> Program:
+    def program(self) -> "Program":
         """The policy, compiled once for each of its versions."""
+        from moorage.api.admission.policies.programs import (
+            program_of,
+        )  # what evaluates is imported with the first policy
+
         key = (uid_of(self.policy), revision_of(self.policy))
         known = self.programs.get(key)
         if known is None:

@@ -3,18 +3,19 @@
 Source: apiserver/pkg/admission/plugin/policy/mutating/{dispatcher,reinvocationcontext}.go (v1.37).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from moorage.api.admission.policies.calls import Call
 from moorage.api.admission.policies.conditions import is_met
 from moorage.api.admission.policies.denials import denied_by_mutation
 from moorage.api.admission.policies.evaluation import CONDITION_STEPS_MOST, Evaluation, Failed
-from moorage.api.admission.policies.index import Hook, Index
+from moorage.api.admission.policies.index import Hook
 from moorage.api.admission.policies.mutations import applied, patched
 from moorage.api.admission.policies.params import Misconfigured, params_for, source_of
 from moorage.api.admission.policies.programs import Program, Step
+from moorage.api.admission.policies.reinvocation import Key, Reinvocation
 from moorage.api.admission.policies.selection import selected
 from moorage.api.admission.policies.variables import authorizer_for, namespace_of_call, variables_of
 from moorage.api.authorization import Rbac, Revisions
@@ -23,25 +24,17 @@ from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, name_of, namespace_of
 from moorage.objects.schema import Type
 
-#: Policy, binding, and namespace and name of the parameters.
-Key = tuple[str, str, str, str]
-
 #: Reads what a mutation made as the endpoint reads a body (it is checked and defaulted). Raises StatusError.
 Read = Callable[[Object], Object]
 
 
-@dataclass
-class Reinvocation:
-    """What is remembered between two rounds of the same write: which policies want to be asked again."""
+class Tools(NamedTuple):
+    """What mutating needs beside the write: other objects, who may what, the type of the object, how it is read."""
 
-    again: bool = False
-    invoked: set[Key] = field(default_factory=set)
-    due: set[Key] = field(default_factory=set)
-
-    def object_changed(self) -> None:
-        """Somebody changed the object: those who were asked before and want it are asked again."""
-        self.due |= self.invoked
-        self.invoked = set()
+    lookup: Revisions
+    rbac: Rbac
+    type: Type | None
+    read: Read
 
 
 class _Invocation(NamedTuple):
@@ -62,35 +55,19 @@ class _Invocation(NamedTuple):
         return f"policy '{self.program.name}' with binding '{self.binding}' denied request: {message}"
 
 
-class MutatingPolicies:
-    """All mutating policies of a cluster."""
+def mutated(hooks: Sequence[Hook], call: Call, tools: Tools, rounds: Reinvocation) -> Object | None:
+    """Return the object as all policies that a write concerns want it. Raises Denied.
 
-    def __init__(self) -> None:
-        self._index = Index("mutating")
-
-    def may_change(self, resource: Resource, lookup: Revisions) -> bool:
-        """Tell whether any policy may be about a resource; cheap where there is none."""
-        return bool(self._index.hooks_for(resource, lookup))
-
-    def mutate(
-        self, call: Call, lookup: Revisions, rbac: Rbac, type_: Type | None, read: Read, rounds: Reinvocation
-    ) -> Object | None:
-        """Return the object as all policies that a write concerns want it. Raises Denied.
-
-        rounds: what is remembered if the same write comes again (with `again` set then).
-        """
-        refusals: list[tuple[str, str]] = []
-        invocations = [
-            each
-            for hook in self._index.hooks_for(call.resource, lookup)
-            for each in _invocations(hook, call, lookup, refusals)
-        ]
-        round_ = _Round(lookup, authorizer_for(rbac, call.user), type_, read, rounds)
-        for invocation in invocations:
-            call = round_.invoked(invocation, call, refusals)
-        if refusals:
-            raise denied_by_mutation(call, [message for message, _ in refusals], refusals[0][1])
-        return call.obj
+    rounds: what is remembered if the same write comes again (with `again` set then).
+    """
+    refusals: list[tuple[str, str]] = []
+    invocations = [each for hook in hooks for each in _invocations(hook, call, tools.lookup, refusals)]
+    round_ = _Round(tools, authorizer_for(tools.rbac, call.user), rounds)
+    for invocation in invocations:
+        call = round_.invoked(invocation, call, refusals)
+    if refusals:
+        raise denied_by_mutation(call, [message for message, _ in refusals], refusals[0][1])
+    return call.obj
 
 
 def _invocations(hook: Hook, call: Call, lookup: Revisions, refusals: list[tuple[str, str]]) -> Iterator[_Invocation]:
@@ -123,10 +100,8 @@ def _invocations(hook: Hook, call: Call, lookup: Revisions, refusals: list[tuple
 class _Round:
     """What all invocations of one round share."""
 
-    lookup: Revisions
+    tools: Tools
     authorizer: Authorizer
-    type: Type | None
-    read: Read
     rounds: Reinvocation
 
     def invoked(self, invocation: _Invocation, call: Call, refusals: list[tuple[str, str]]) -> Call:
@@ -169,9 +144,9 @@ class _Round:
             raise Failed(step.compiled)
         variables: dict[str, Any] = {
             **variables_of(call, invocation.matched, invocation.param, self.authorizer),
-            "namespaceObject": namespace_of_call(call, self.lookup),
+            "namespaceObject": namespace_of_call(call, self.tools.lookup),
         }
         value = Evaluation(invocation.program, variables).value_of(step)
         if step.written["patchType"] == "JSONPatch":
-            return self.read(patched(obj, value))
-        return self.read(applied(obj, value, self.type))
+            return self.tools.read(patched(obj, value))
+        return self.tools.read(applied(obj, value, self.tools.type))

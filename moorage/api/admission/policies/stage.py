@@ -1,14 +1,15 @@
 """Admission policies as a stage of every write: after our own plugins changed it, and before they judge it.
 
-A write to a resource that no policy is about costs two comparisons of numbers for each sort of policies.
+A write to a resource that no policy is about costs two comparisons of numbers for each sort of policies. What compiles
+and evaluates is imported with the first policy.
 """
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from moorage.api.admission.policies.calls import Call, call_of
-from moorage.api.admission.policies.mutating import MutatingPolicies, Reinvocation
-from moorage.api.admission.policies.validating import ValidatingPolicies
+from moorage.api.admission.policies.index import Index
+from moorage.api.admission.policies.reinvocation import Reinvocation
 from moorage.api.authorization import Rbac, Revisions
 from moorage.api.kind_rules import Lookup
 from moorage.api.pipeline import decoded, kind_of
@@ -28,8 +29,8 @@ class Policies:
     """All admission policies of a cluster (a moorage.api.admission.chain.DynamicAdmission)."""
 
     def __init__(self) -> None:
-        self._mutating = MutatingPolicies()
-        self._validating = ValidatingPolicies()
+        self._mutating = Index("mutating")
+        self._validating = Index("validating")
         self._rbac: Rbac | None = None
 
     async def mutate(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
@@ -42,13 +43,16 @@ class Policies:
         rounds: what is remembered between two rounds of the same write.
         """
         revisions = cast("Revisions", lookup)
-        if request.verb == "delete" or not self._mutating.may_change(request.resource, revisions):
+        hooks = self._mutating.hooks_for(request.resource, revisions)
+        if not hooks or request.verb == "delete":
             return False
+        from moorage.api.admission.policies.mutating import Tools, mutated
+
         call = call_of(request, draft, old)
         is_scale = call.kind[1] == "Scale"
         type_ = type_of(*call.kind) if is_scale else kind_of(request.resource).type
         read = _as_it_is if is_scale else _reader(request)
-        result = self._mutating.mutate(call, revisions, self._judge(revisions), type_, read, rounds)
+        result = mutated(hooks, call, Tools(revisions, self._judge(revisions), type_, read), rounds)
         if result is None or result == call.obj:
             return False
         _take(draft, result, request, call)
@@ -57,9 +61,11 @@ class Policies:
     async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
         """Ask policies about a write; they may warn. Raises Denied."""
         revisions = cast("Revisions", lookup)
-        if self._validating.may_judge(request.resource, revisions):
-            call = call_of(request, obj, old)
-            self._validating.validate(call, revisions, self._judge(revisions), request.warn)
+        hooks = self._validating.hooks_for(request.resource, revisions)
+        if hooks:
+            from moorage.api.admission.policies.validating import validate
+
+            validate(hooks, call_of(request, obj, old), revisions, self._judge(revisions), request.warn)
 
     def _judge(self, lookup: Revisions) -> Rbac:
         if self._rbac is None:

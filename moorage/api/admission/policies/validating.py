@@ -5,21 +5,20 @@ that cannot be made refuses the write all the same.
 Source: apiserver/pkg/admission/plugin/policy/validating/dispatcher.go (v1.37).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from moorage.api.admission.policies.calls import Call
 from moorage.api.admission.policies.conditions import is_met
 from moorage.api.admission.policies.denials import denied_by_validation
 from moorage.api.admission.policies.evaluation import CONDITION_STEPS_MOST, Evaluation, Failed
-from moorage.api.admission.policies.index import Hook, Index
+from moorage.api.admission.policies.index import Hook
 from moorage.api.admission.policies.params import Misconfigured, params_for, source_of
 from moorage.api.admission.policies.programs import Program
 from moorage.api.admission.policies.selection import selected
 from moorage.api.admission.policies.validations import Judgement, failed, judged
 from moorage.api.admission.policies.variables import authorizer_for, namespace_of_call, variables_of
 from moorage.api.authorization import Rbac, Revisions
-from moorage.objects.kinds import Resource
 from moorage.objects.metadata import name_of
 
 
@@ -38,22 +37,11 @@ class _Refusal(NamedTuple):
         return f"ValidatingAdmissionPolicy '{self.policy}'{by} denied request: {self.message}"
 
 
-class ValidatingPolicies:
-    """All validating policies of a cluster."""
-
-    def __init__(self) -> None:
-        self._index = Index("validating")
-
-    def may_judge(self, resource: Resource, lookup: Revisions) -> bool:
-        """Tell whether any policy may be about a resource; cheap where there is none."""
-        return bool(self._index.hooks_for(resource, lookup))
-
-    def validate(self, call: Call, lookup: Revisions, rbac: Rbac, warn: Callable[[str], None]) -> None:
-        """Ask every policy that a write concerns. Raises Denied with the first refusal; all may warn."""
-        hooks = self._index.hooks_for(call.resource, lookup)
-        refusals = [each for hook in hooks for each in _asked(hook, call, lookup, rbac, warn)]
-        if refusals:
-            raise denied_by_validation(call, refusals[0].text, refusals[0].reason)
+def validate(hooks: Sequence[Hook], call: Call, lookup: Revisions, rbac: Rbac, warn: Callable[[str], None]) -> None:
+    """Ask every policy that a write concerns. Raises Denied with the first refusal; all may warn."""
+    refusals = [each for hook in hooks for each in _asked(hook, call, lookup, rbac, warn)]
+    if refusals:
+        raise denied_by_validation(call, refusals[0].text, refusals[0].reason)
 
 
 def _asked(hook: Hook, call: Call, lookup: Revisions, rbac: Rbac, warn: Callable[[str], None]) -> Iterator[_Refusal]:

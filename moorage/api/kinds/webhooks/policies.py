@@ -9,6 +9,7 @@ from typing import Any
 
 from moorage.api.admission.policies.expressions import VARIABLE, Scopes, Uncompiled
 from moorage.api.kinds.webhooks.rules import FAILURE_POLICIES, validate_conditions, validate_match
+from moorage.objects.cel.escaping import RESERVED
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object
 from moorage.objects.selector_rules import validate_label_selector
@@ -29,12 +30,6 @@ Part = Mapping[str, Any]
 _NOT_FOUND_ACTIONS = ("Deny", "Allow")
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
 _is_identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
-
-#: Words that CEL keeps for itself. Source: the language definition.
-_RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var "
-    "void while".split()
-)
 
 
 def validate_policy(spec: Part, scopes: Scopes) -> list[Cause]:
@@ -85,7 +80,7 @@ def _validate_variables(path: str, variables: Sequence[Part], scopes: Scopes) ->
         place, name = f"{path}[{index}]", variable.get("name") or ""
         if not name.strip():
             causes.append(required(f"{place}.name", "name is not specified"))
-        elif not _is_identifier(name) or name in _RESERVED:
+        elif not _is_identifier(name) or name in RESERVED:
             causes.append(invalid(f"{place}.name", name, "must be a valid CEL identifier"))
         if not (variable.get("expression") or "").strip():
             causes.append(required(f"{place}.expression", "expression is not specified"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moorage.api.admission.policies.mutating import Reinvocation
+from moorage.api.admission.policies.reinvocation import Reinvocation
 from moorage.api.admission.policies.stage import Policies
 from moorage.api.request import Request, User
 from moorage.objects.errors import StatusError

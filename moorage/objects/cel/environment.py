@@ -82,6 +82,9 @@ NAMESPACE: Final = named_object(
 _AUTHORIZER: Final = CelType("authorizer")
 _RESOURCE_CHECK: Final = CelType("resourcecheck")
 
+#: Types of variables that expressions see as they are; all others but lists and maps are anything.
+_KEPT: Final = frozenset("bool bytes double duration int null_type string timestamp uint".split())
+
 #: What an ApplyConfiguration and a JSONPatch must be.
 OBJECT: Final = named_object("Object")
 JSON_PATCH: Final = named_object("JSONPatch", {"op": STRING, "path": STRING, "from": STRING, "value": DYN})
@@ -96,6 +99,15 @@ def variables_for(*, params: bool, authorizer: bool = True) -> Mapping[str, CelT
     if authorizer:
         variables |= {"authorizer": _AUTHORIZER, "authorizer.requestResource": _RESOURCE_CHECK}
     return variables
+
+
+def as_variable(found: CelType) -> CelType:
+    """Return the type that expressions see of a variable whose expression is of a type."""
+    if found.name == "list":
+        return list_of(as_variable(found.args[0]))
+    if found.name == "map":
+        return map_of(as_variable(found.args[0]), as_variable(found.args[1]))
+    return found if found.name in _KEPT else DYN
 
 
 def composed(variables: Mapping[str, CelType]) -> CelType:
