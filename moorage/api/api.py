@@ -9,6 +9,7 @@ from typing import Any
 
 from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
+from moorage.aio.pace import Pace
 from moorage.api import delete as deletion
 from moorage.api import patch as patching
 from moorage.api import read, write
@@ -33,6 +34,8 @@ class Api:
         self.clock = clock
         self.resources = Resources()
         self.caches = Caches(store)
+        #: At what pace clients are told of changes.
+        self.pace = Pace(clock)
         self.lookup = CacheLookup(self.caches)
         self.storage = Storage(store, self.caches)
         self.publication = Publication(self.caches, self.resources)
@@ -65,7 +68,9 @@ class Api:
 
         outlives: it goes on when a custom resource is not served any more, in case that it comes back.
         """
-        stream = read.read_watch(self.caches, self.storage.cache_of(request.resource), request, outlives=outlives)
+        stream = read.read_watch(
+            self.caches, self.storage.cache_of(request.resource), request, self.pace, outlives=outlives
+        )
         return stream if not self.storage.is_presented(request.resource) else self._presented(request, stream)
 
     async def create(self, request: Request, draft: Draft) -> Answer:

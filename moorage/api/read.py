@@ -6,6 +6,7 @@ Source of the resourceVersion rules: the API concepts page and apiserver/pkg/sto
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from moorage.aio.pace import Pace
 from moorage.api.answers import Page, WatchChange
 from moorage.api.list_options import (
     Continue,
@@ -36,6 +37,8 @@ def selection_of(request: Request) -> Selection:
     name = request.name
     if by_fields is not None and not name:
         name = by_fields.exact.get("metadata.name", "")
+        if name and len(by_fields.terms) == 1:
+            by_fields = None
     return Selection(request.namespace, name, _test(by_labels, by_fields))
 
 
@@ -119,11 +122,12 @@ def too_large(asked: int, newest: int) -> Timeout:
 
 
 def read_watch(
-    caches: Caches, cache: ResourceCache, request: Request, *, outlives: bool = False
+    caches: Caches, cache: ResourceCache, request: Request, pace: Pace, *, outlives: bool = False
 ) -> AsyncIterator[Sequence[WatchChange]]:
     """Return the stream of a watch. Errors in the request are raised here, before the stream begins.
 
-    outlives: the stream goes on when a custom resource is not served any more; otherwise it ends then.
+    outlives: the stream goes on when a custom resource is not served any more; otherwise it ends then. Such streams of
+    our own parts are told everything at once, those of clients keep to the pace.
     """
     query = request.query
     check_list_options(query, watch=True)
@@ -142,21 +146,28 @@ def read_watch(
         position = cache.position_after(after)
     if "sendInitialEvents" in query and not sends:
         first = []
-    return _stream(cache, selection, first, position, outlives=outlives)
+    return _stream(cache, selection, first, position, None if outlives else pace)
 
 
 async def _stream(
-    cache: ResourceCache, selection: Selection, first: list[WatchChange], position: int, *, outlives: bool
+    cache: ResourceCache, selection: Selection, first: list[WatchChange], position: int, pace: Pace | None
 ) -> AsyncIterator[Sequence[WatchChange]]:
+    """Yield what the selection sees, from a position on; without a pace at once, and for good."""
     times_withdrawn = cache.times_withdrawn
     if first:
         yield first
-    while outlives or cache.times_withdrawn == times_withdrawn:
+    while pace is None or cache.times_withdrawn == times_withdrawn:
         count = cache.changed.count
         steps = cache.steps_from(position)
         position += len(steps)
         batch = [change for step in steps if (change := seen_by(selection, step)) is not None]
-        if batch:
+        if batch and pace is not None:
+            began = pace.now()
+            yield batch
+            pace.took(pace.now() - began)
+        elif batch:
             yield batch
         elif not steps:
             await cache.changed.wait_beyond(count)
+            if pace is not None:
+                await pace.turn()

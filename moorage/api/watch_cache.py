@@ -112,7 +112,14 @@ class ResourceCache:
         """Return the steps from a position on. Raises Expired when some of them were forgotten."""
         if position < self.first:
             raise Expired("too old resource version: the watcher fell behind the changes that are kept")
-        return list(islice(self.steps, position - self.first, None))
+        count = self.first + len(self.steps) - position
+        if count <= 0:
+            return ()
+        if count == 1:
+            return (self.steps[-1],)
+        newest = list(islice(reversed(self.steps), count))  # a deque is quick at its ends
+        newest.reverse()
+        return newest
 
     def load(self, item: Encoded) -> None:
         """Put in an object from the store's newest state, before any step."""

@@ -19,7 +19,7 @@ def test_a_plain_head_is_read_and_what_follows_is_left():
     assert "host" in headers
     assert headers.get("none") is None
     assert headers.length == 0
-    assert list(headers.items())[0] == ("Host", "x")
+    assert next(iter(headers.items())) == ("Host", "x")
 
 
 def test_the_length_of_the_body_is_known():
