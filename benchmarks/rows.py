@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.load import Ask, Readers, Server
-from benchmarks.machine import memory_mb, run_seconds
+from benchmarks.machine import cpu_seconds, memory_mb
 from moorage.testing import builders
 from moorage.testing.connection import Connection
 
@@ -151,9 +151,9 @@ async def rest(server: Server) -> Figures:
     """Do nothing, and see what that costs."""
     await asyncio.sleep(server.some(5, 2))
     seconds = server.some(30, 8)
-    before = run_seconds(server.processes())
+    before = cpu_seconds(server.processes())
     await asyncio.sleep(seconds)
-    idle = (run_seconds(server.processes()) - before) / seconds * 100
+    idle = (cpu_seconds(server.processes()) - before) / seconds * 100
     return {"memory-rest": memory_mb(server.processes()), "cpu-idle": idle}
 
 
