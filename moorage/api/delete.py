@@ -13,6 +13,7 @@ from moorage.api.list_options import check_delete_options
 from moorage.api.pipeline import Kind, Tools, kind_of
 from moorage.api.read import selection_of
 from moorage.api.request import Draft, Request
+from moorage.api.service_storage import delete_service
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import BadRequest, Conflict, NotFound, conflict, not_found
 from moorage.objects.kinds import Resource
@@ -123,7 +124,8 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
         stored = await tools.storage.update(kind.resource, draft, item)
         return Answer(200, tools.storage.presented(kind.resource, stored))
     if not dry_run:
-        await tools.storage.delete(kind.resource, item)
+        is_service = kind.resource.id == "services"
+        await (delete_service(tools, kind.resource, item) if is_service else tools.storage.delete(kind.resource, item))
     returns = kind.resource.behaviour.get("deleteReturns") == "object" and kind.resource.id not in ORPHANS_BY_DEFAULT
     if returns or finalizers_of(old):
         if grace is None:

@@ -14,6 +14,7 @@ from moorage.api.conversion import is_converted, stored
 from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of, refuse
 from moorage.api.registry_keys import uid_conflict
 from moorage.api.request import Draft, Request
+from moorage.api.service_storage import AddressTaken, create_service, delete_service, update_service
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import (
     BadRequest,
@@ -25,6 +26,7 @@ from moorage.objects.errors import (
     invalid,
     not_found,
 )
+from moorage.objects.kinds import Resource
 from moorage.objects.managed_fields import Hidden, Tracking, hidden_for, requested_managed_fields, track_update
 from moorage.objects.metadata import Object, finalizers_of, format_time, is_terminating
 from moorage.objects.object_meta import validate_object_meta, validate_object_meta_update
@@ -57,6 +59,9 @@ async def create(tools: Tools, request: Request, draft: Draft) -> Answer:
         ready = await prepared(tools, kind, request, draft)
         try:
             return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
+        except AddressTaken:
+            if attempt == NAME_ATTEMPTS - 1:
+                raise
         except Conflict:
             if draft["metadata"].get("name") or attempt == NAME_ATTEMPTS - 1:
                 raise
@@ -132,6 +137,8 @@ async def _stored(tools: Tools, kind: Kind, request: Request, draft: Draft, *, d
         if tools.storage.find(resource, metadata.get("namespace", ""), metadata["name"]) is not None:
             raise tools.storage.exists(resource, metadata.get("namespace", ""), metadata["name"])
         return draft
+    if resource.id == "services":
+        return await create_service(tools, resource, draft, request.now)
     item = await tools.storage.create(resource, stored(draft, resource) if is_converted(resource) else draft)
     return tools.storage.presented(resource, item)
 
@@ -222,7 +229,7 @@ async def apply_change(tools: Tools, request: Request, change: Change, *, dry_ru
         if draft is None:
             return Answer(200, old)
         try:
-            return Answer(200, await _replaced(tools, kind, draft, item, dry_run=dry_run))
+            return Answer(200, await _replaced(tools, request, draft, item, dry_run=dry_run))
         except Conflict:
             if change.revision or attempt == ATTEMPTS - 1:
                 raise
@@ -346,24 +353,27 @@ def _untimed(managed: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     return [{key: value for key, value in entry.items() if key != "time"} for entry in managed or ()]
 
 
-async def _replaced(tools: Tools, kind: Kind, draft: Draft, old: Encoded, *, dry_run: bool) -> Encoded | Draft:
-    resource = kind.resource
+async def _replaced(tools: Tools, request: Request, draft: Draft, old: Encoded, *, dry_run: bool) -> Encoded | Draft:
+    resource = request.resource
+    is_service = resource.id == "services"
     if dry_run:
         draft["metadata"]["resourceVersion"] = str(old.revision)
         return draft
-    if is_terminating(draft) and not draft["metadata"].get("deletionGracePeriodSeconds") and _may_go(kind, draft):
-        await tools.storage.delete(resource, old)
+    if is_terminating(draft) and not draft["metadata"].get("deletionGracePeriodSeconds") and _may_go(draft, resource):
+        await (delete_service(tools, resource, old) if is_service else tools.storage.delete(resource, old))
         draft["metadata"]["resourceVersion"] = str(tools.storage.caches.revision)
         return draft
+    if is_service:
+        return await update_service(tools, resource, draft, old, request.now)
     item = await tools.storage.update(resource, stored(draft, resource) if is_converted(resource) else draft, old)
     return tools.storage.presented(resource, item)
 
 
-def _may_go(kind: Kind, draft: Draft) -> bool:
+def _may_go(draft: Draft, resource: Resource) -> bool:
     """Tell whether nothing holds a terminating object back any more."""
     if finalizers_of(draft):
         return False
-    return kind.resource.id != "namespaces" or not (draft.get("spec") or {}).get("finalizers")
+    return resource.id != "namespaces" or not (draft.get("spec") or {}).get("finalizers")
 
 
 def tracking_of(kind: Kind, request: Request) -> Tracking:

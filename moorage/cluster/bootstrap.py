@@ -13,6 +13,14 @@ from moorage.client.client import Client
 from moorage.cluster.config import API_SERVICE_ADDRESS, DNS_SERVICE_ADDRESS
 from moorage.objects.errors import AlreadyExists
 from moorage.objects.metadata import name_of, namespace_of
+from moorage.objects.service_networks import (
+    DEFAULT_NAME,
+    DEFAULT_NETWORK,
+    IP_ADDRESSES,
+    SERVICE_CIDRS,
+    cluster_addresses_of,
+    ip_address_for,
+)
 
 #: The provisioner of the default class: directories on the node's own disk.
 LOCAL_PROVISIONER = "moorage.dev/local"
@@ -24,6 +32,19 @@ def namespaces() -> Iterable[tuple[str, dict[str, Any]]]:
     """Yield (resource id, object) of the namespaces that every cluster has."""
     for name in NAMESPACES:
         yield "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def service_network(lookup: Lookup) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield (resource id, object) of where services get addresses: the ServiceCIDR, and IPAddresses of older services."""
+    spec = {"cidrs": [DEFAULT_NETWORK]}
+    metadata = {"name": DEFAULT_NAME}
+    yield (
+        SERVICE_CIDRS,
+        {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": metadata, "spec": spec},
+    )
+    for service in lookup.list("services"):
+        for address in cluster_addresses_of(service):
+            yield IP_ADDRESSES, ip_address_for(service, address)
 
 
 def system_objects(port: int) -> Iterable[tuple[str, dict[str, Any]]]:

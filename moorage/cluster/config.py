@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-#: The addresses that Services get, and two of them that are always taken. Source: kubeadm's defaults.
-SERVICE_NETWORK = "10.96.0.0/12"
+#: Addresses of Services that are always taken. Source: kubeadm's defaults.
 API_SERVICE_ADDRESS = "10.96.0.1"
 DNS_SERVICE_ADDRESS = "10.96.0.10"
 #: What the API's own Endpoints name while it listens on loopback, which cannot stand there: the first real node's

@@ -14,7 +14,7 @@ from moorage.api.admission.chain import AdmissionChain
 from moorage.api.admission.policies.stage import Policies
 from moorage.api.api import Api
 from moorage.api.request import SYSTEM, User
-from moorage.cluster.bootstrap import create_missing, namespaces, publish_api, system_objects
+from moorage.cluster.bootstrap import create_missing, namespaces, publish_api, service_network, system_objects
 from moorage.cluster.config import API_NODE_ADDRESS
 from moorage.cluster.local import LocalClient
 from moorage.reconciler.events import Recorder
@@ -51,7 +51,7 @@ class ControlPlane:
     async def open(self, api_port: int, api_address: str = API_NODE_ADDRESS) -> None:
         """Load the state and create what every cluster has. The address is what the API's own Endpoints name."""
         await self.api.load()
-        await create_missing(self.client, self.lookup, namespaces())
+        await create_missing(self.client, self.lookup, (*namespaces(), *service_network(self.lookup)))
         await create_missing(self.client, self.lookup, system_objects(api_port))
         await publish_api(self.client, self.lookup, api_address, api_port)
 

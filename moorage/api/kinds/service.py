@@ -25,7 +25,10 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     """Give a well-formed service its addresses and ports, and an empty status."""
     del request
     draft["status"] = {"loadBalancer": {}}
-    spec = draft.setdefault("spec", {})
+    # A copy: when somebody else gets the address first, the next attempt starts from what the client wrote.
+    spec = draft["spec"] = {**(draft.get("spec") or {})}
+    if spec.get("ports"):
+        spec["ports"] = [{**each} for each in spec["ports"]]
     _mirror_addresses(spec)
     if not validate_service(draft):
         allocate(draft, None, lookup)

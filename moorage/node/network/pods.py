@@ -1,6 +1,6 @@
 """Which pod has which address: 10.124.<node>.0/24, one gateway, 253 pods. Pure: who keeps the answer is the sandbox.
 
-Nodes beyond the 255th go on at 10.125.0.0/24, and so up to 10.255.255.0/24; services (10.96.0.0/12) lie below.
+Nodes beyond the 255th go on at 10.125.0.0/24, and so up to 10.255.255.0/24; services (10.96.0.0/16) lie below.
 """
 
 from moorage.node.runtimes.runtime import RuntimeFailure

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.api.kinds.service_parts.allocation import NODE_PORTS, allocate
-from moorage.objects.errors import Invalid
+from moorage.objects.errors import InternalError, Invalid
 from moorage.objects.metadata import Object
+from moorage.objects.service_networks import IP_ADDRESSES
 
 
 class Services:
@@ -17,14 +18,16 @@ class Services:
 
     def __init__(self) -> None:
         self.all: list[Object] = []
+        self.networks: list[Object] = []
 
     def get(self, resource: str, namespace: str, name: str) -> Object | None:
-        """Return nothing: only lists are asked for."""
-        return None
+        """Return the IPAddress of a service that has this address."""
+        has = [each for each in self.all if name in (each["spec"].get("clusterIPs") or ())]
+        return {"metadata": {"name": name}} if has and resource == IP_ADDRESSES else None
 
     def list(self, resource: str, namespace: str = "") -> Sequence[Object]:
-        """Return every service."""
-        return self.all
+        """Return every service, or every ServiceCIDR."""
+        return self.all if resource == "services" else self.networks
 
 
 def a_service(name: str, **spec: Any) -> dict[str, Any]:
@@ -50,3 +53,39 @@ def test_an_address_that_is_taken_is_refused() -> None:
     services.all.append(a_service("a", type="ClusterIP", clusterIPs=["10.96.3.3"]))
     with pytest.raises(Invalid, match="provided IP is already allocated"):
         allocate(a_service("b", type="ClusterIP", clusterIP="10.96.3.3"), None, services)
+
+
+def a_network(name: str, *cidrs: str, ready: str = "True") -> dict[str, Any]:
+    return {
+        "metadata": {"name": name},
+        "spec": {"cidrs": list(cidrs)},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+def test_an_address_may_come_from_any_network_that_is_ready() -> None:
+    services = Services()
+    services.networks = [a_network("b", "fd00::/112", "172.31.3.0/28"), a_network("a", "172.31.4.0/28", ready="False")]
+    asked = a_service("a", type="ClusterIP", clusterIP="172.31.3.5")
+    allocate(asked, None, services)
+    assert asked["spec"]["clusterIPs"] == ["172.31.3.5"]
+    for address, why in {
+        "172.31.4.5": "the provided network does not match the current range",
+        "10.96.0.9": "the provided network does not match the current range",
+        "172.31.3.15": "the provided IP .172.31.3.15. is not in the valid range. The range of valid IPs is 172.31.3.0/28",
+    }.items():
+        with pytest.raises(Invalid, match=why):
+            allocate(a_service("b", type="ClusterIP", clusterIP=address), None, services)
+
+
+def test_a_full_network_leads_to_the_next_and_the_end_is_told() -> None:
+    services = Services()
+    services.networks = [a_network("kubernetes", "172.31.3.0/30"), a_network("b", "172.31.4.0/30")]
+    for index in range(4):
+        service = a_service(f"s{index}", type="ClusterIP")
+        allocate(service, None, services)
+        services.all.append(service)
+    ips = [each["spec"]["clusterIP"] for each in services.all]
+    assert ips == ["172.31.3.1", "172.31.3.2", "172.31.4.1", "172.31.4.2"]
+    with pytest.raises(InternalError, match='failed to allocate a serviceIP for Service "x": range is full'):
+        allocate(a_service("x", type="ClusterIP"), None, services)

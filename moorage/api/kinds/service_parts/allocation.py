@@ -1,5 +1,6 @@
 """Cluster addresses and node ports: the lowest free ones of what the cluster's services use.
 
+An address is taken by the IPAddress of its name (moorage.api.service_storage makes it before the service).
 Differs from Kubernetes: it draws at random from the range; here the first free address of the upper part is taken, so
 that a cluster repeats itself.
 Source: pkg/registry/core/service/{ipallocator,portallocator} (v1.37).
@@ -14,15 +15,12 @@ from moorage.api.request import Draft
 from moorage.objects.errors import Cause, InternalError
 from moorage.objects.errors import invalid as invalid_object
 from moorage.objects.metadata import Object, name_of, namespace_of
+from moorage.objects.service_networks import IP_ADDRESSES, SERVICE_CIDRS, cluster_addresses_of, ready_networks
 from moorage.objects.validation import invalid
 
-NETWORK = ipaddress.ip_network("10.96.0.0/12")
 #: The service `kubernetes` itself.
 API_ADDRESS = "10.96.0.1"
 NODE_PORTS = range(30000, 32768)
-
-#: Addresses below are left to services that ask for one by name, as upstream prefers.
-_FIRST_DYNAMIC = int(NETWORK.network_address) + 256
 
 
 def allocate(draft: Draft, old: Object | None, lookup: Lookup) -> None:
@@ -31,7 +29,7 @@ def allocate(draft: Draft, old: Object | None, lookup: Lookup) -> None:
     if spec.get("type") == "ExternalName":
         return
     others = [each for each in lookup.list("services") if not _is_same(each, draft)]
-    _allocate_address(draft, spec, old, others)
+    _allocate_address(draft, spec, old, lookup)
     _set_families(spec)
     if spec.get("type") in {"NodePort", "LoadBalancer"}:
         _allocate_ports(draft, spec, others)
@@ -47,35 +45,44 @@ def _needs_health_port(spec: Mapping[str, Any]) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
-def _allocate_address(draft: Draft, spec: Draft, old: Object | None, others: Iterable[Object]) -> None:
+def _allocate_address(draft: Draft, spec: Draft, old: Object | None, lookup: Lookup) -> None:
     wanted = spec.get("clusterIP") or ""
     if wanted == "None":
         spec["clusterIPs"] = ["None"]
         return
-    used = {ip for each in others for ip in (each.get("spec") or {}).get("clusterIPs") or ()} | {API_ADDRESS}
     if not wanted:
-        spec["clusterIP"] = _free_address(used)
-    elif old is None or wanted != (old.get("spec") or {}).get("clusterIP"):
-        why = _refusal(wanted, used, draft)
+        spec["clusterIP"] = _free_address(lookup, name_of(draft))
+    elif wanted not in cluster_addresses_of(old):
+        why = _refusal(wanted, draft, lookup)
         if why:
             cause = invalid("spec.clusterIPs", [wanted], f"failed to allocate IP {wanted}: {why}")
             raise _refused(draft, cause)
     spec["clusterIPs"] = [spec["clusterIP"]]
 
 
-def _refusal(wanted: str, used: set[str], draft: Draft) -> str:
-    if ipaddress.ip_address(wanted) not in NETWORK:
+def _refusal(wanted: str, draft: Draft, lookup: Lookup) -> str:
+    """Say why a service cannot have the address that it asks for, "" if it can."""
+    address = ipaddress.ip_address(wanted)
+    network = next((each for each in ready_networks(lookup.list(SERVICE_CIDRS)) if address in each), None)
+    if network is None:
         return "the provided network does not match the current range"
-    is_api = name_of(draft) == "kubernetes" and namespace_of(draft) == "default"
-    return "provided IP is already allocated" if wanted in used and not (is_api and wanted == API_ADDRESS) else ""
+    if not network.first <= int(address) <= network.last:
+        return f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {network.text}"
+    is_free = lookup.get(IP_ADDRESSES, "", wanted) is None and (wanted != API_ADDRESS or _is_api(draft))
+    return "" if is_free else "provided IP is already allocated"
 
 
-def _free_address(used: set[str]) -> str:
-    for number in range(_FIRST_DYNAMIC, int(NETWORK.broadcast_address)):
-        text = str(ipaddress.ip_address(number))
-        if text not in used:
-            return text
-    raise InternalError("failed to allocate a serviceIP: range is full")
+def _is_api(draft: Draft) -> bool:
+    return name_of(draft) == "kubernetes" and namespace_of(draft) == "default"
+
+
+def _free_address(lookup: Lookup, name: str) -> str:
+    for network in ready_networks(lookup.list(SERVICE_CIDRS)):
+        for text in network.candidates():
+            if text != API_ADDRESS and lookup.get(IP_ADDRESSES, "", text) is None:
+                return text
+    why = f'failed to allocate a serviceIP for Service "{name}": range is full'
+    raise InternalError(f"Internal error occurred: {why}")
 
 
 def _set_families(spec: Draft) -> None:
