@@ -102,6 +102,10 @@ class Api:
         """Delete every selected object."""
         return await deletion.delete_collection(self._tools, request, options)
 
+    async def connect(self, request: Request, options: Draft) -> None:
+        """Ask admission about a connection into an object (exec, attach, portforward). Raises StatusError."""
+        await self._tools.admission.ask(options, None, request, self.lookup)
+
     async def _presented(
         self, request: Request, stream: AsyncIterator[Sequence[WatchChange]]
     ) -> AsyncIterator[Sequence[WatchChange]]:

@@ -30,6 +30,7 @@ async def bind(tools: Tools, request: Request, body: Draft) -> Answer:
     name = request.name if request.subresource else name_of(body)
     if name_of(body) != name or not name:
         raise BadRequest("name in URL does not match name in Binding object")
+    await tools.admission.ask(body, None, request, tools.lookup)
     _check_target(body.get("target") or {})
     pod = replace(request, verb="update", resource=builtin("pods"), name=name, subresource="binding")
     _check_preconditions(tools, pod, metadata_of(body))

@@ -58,8 +58,11 @@ def _seconds(text: str) -> int:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-async def delete(tools: Tools, request: Request, body: Mapping[str, Any] | None) -> Answer:
-    """Delete one object. Raises NotFound, Conflict (preconditions), Forbidden, Invalid."""
+async def delete(tools: Tools, request: Request, body: Mapping[str, Any] | None, *, admitted: bool = True) -> Answer:
+    """Delete one object. Raises NotFound, Conflict (preconditions), Forbidden, Invalid.
+
+    admitted: whether admission is asked; an eviction was asked about already.
+    """
     resource = request.resource
     options = options_of(request, body)
     if (
@@ -75,7 +78,10 @@ async def delete(tools: Tools, request: Request, body: Mapping[str, Any] | None)
         item = tools.storage.find(resource, request.namespace, request.name)
         if item is None:
             raise not_found(resource.plural, resource.group, request.name)
-        await tools.admission.validate(item.object, item.object, request, tools.lookup)
+        if admitted:
+            shown = tools.storage.presented(resource, item).object
+            await tools.admission.mutate(dict(shown), shown, request, tools.lookup)
+            await tools.admission.validate(shown, shown, request, tools.lookup)
         try:
             return await _deleted(tools, request, options, item)
         except Conflict:

@@ -46,6 +46,7 @@ async def evict(tools: Tools, request: Request, body: Draft) -> Answer:
     body = read_body(expected_of(request.resource, "eviction"), request, body, request.raw)
     if name_of(body) != request.name:
         raise BadRequest("name in URL does not match name in Eviction object")
+    await tools.admission.ask(body, None, request, tools.lookup)
     options = dict(body.get("deleteOptions") or {})
     if "dryRun" in request.query:
         options["dryRun"] = request.query["dryRun"].split(",")
@@ -61,7 +62,7 @@ async def evict(tools: Tools, request: Request, body: Draft) -> Answer:
         await apply_change(tools, replace(gone, verb="update"), change, dry_run=False)
         if "resourceVersion" in (options.get("preconditions") or {}):
             options["preconditions"] = {k: v for k, v in options["preconditions"].items() if k != "resourceVersion"}
-    await delete(tools, gone, {**options, "kind": "DeleteOptions", "apiVersion": "v1"})
+    await delete(tools, gone, {**options, "kind": "DeleteOptions", "apiVersion": "v1"}, admitted=False)
     return Answer(201, SUCCESS)
 
 

@@ -44,6 +44,9 @@ class Admission(Protocol):
     async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
         """Raise StatusError if the write is refused. For a deletion `obj` is what goes, and `request.verb` is delete."""
 
+    async def ask(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
+        """Let users' policies and webhooks change and judge an eviction, a binding, or a connection. Raises StatusError."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:

@@ -17,6 +17,7 @@ from moorage.cluster.image_verbs import image_verbs
 from moorage.cluster.instance import Instance, last_facts
 from moorage.cluster.nodes import Nodes, endpoint_address
 from moorage.cluster.process import StartFailed
+from moorage.cluster.webhooks.calling import HttpsCaller
 from moorage.objects.metadata import format_time
 from moorage.store.errors import StoreDamaged, StoreError
 from moorage.store.store import Store
@@ -39,6 +40,7 @@ class Cluster:
         self._store: Store | None = None
         self._door: FrontDoor | None = None
         self._nodes: Nodes | None = None
+        self._webhooks: HttpsCaller | None = None
         self._socket: ControlServer | None = None
 
     async def start(self, say: Say) -> None:
@@ -49,6 +51,8 @@ class Cluster:
         say("State opened" if not config.memory else "State in memory")
         control = self.control = ControlPlane(self._store, self.clock, self.entropy, self.tasks)
         self._nodes = Nodes(config, control)
+        self._webhooks = HttpsCaller(control.lookup, self._nodes.gateway, self.clock, self.entropy)
+        control.webhooks.call_with(self._webhooks)
         preparing = self.tasks.start("nodes/prepare", self._nodes.prepare())
         self._door = FrontDoor(config, pki, control, self._nodes.gateway)
         port = await self._door.listen(last_facts(config.directory).get("port", 0))
@@ -80,6 +84,8 @@ class Cluster:
             await self._door.close()
         if self._nodes is not None:
             await self._nodes.close()
+        if self._webhooks is not None:
+            await self._webhooks.close()
         await self.tasks.close()
         if self._store is not None:
             await self._store.close()

@@ -11,7 +11,9 @@ from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.aio.tasks import Tasks
 from moorage.api.admission.chain import AdmissionChain
+from moorage.api.admission.dynamic import Dynamic
 from moorage.api.admission.policies.stage import Policies
+from moorage.api.admission.webhooks.stage import Webhooks
 from moorage.api.api import Api
 from moorage.api.request import SYSTEM, User
 from moorage.cluster.bootstrap import create_missing, namespaces, publish_api, service_network, system_objects
@@ -34,7 +36,9 @@ class ControlPlane:
     """A cluster's brain. `open`, then `start`; the tasks end with their owner."""
 
     def __init__(self, store: Store, clock: Clock, entropy: Entropy, tasks: Tasks) -> None:
-        self.api = Api(store, clock, entropy, AdmissionChain(entropy, Policies()))
+        #: Admission webhooks. Nobody calls them before a caller is given.
+        self.webhooks = Webhooks(entropy)
+        self.api = Api(store, clock, entropy, AdmissionChain(entropy, Dynamic(Policies(), self.webhooks)))
         self.lookup = self.api.lookup
         self.clock = clock
         self.entropy = entropy

@@ -82,6 +82,9 @@ class ServedApi(Protocol):
     async def delete_collection(self, request: Request, options: dict[str, Any]) -> Page | Answer:
         """Delete every selected object."""
 
+    async def connect(self, request: Request, options: Draft) -> None:
+        """Ask whether a connection into an object may be made; `options` says how it is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:

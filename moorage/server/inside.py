@@ -1,5 +1,6 @@
 """Reaching inside pods: logs, exec, attach and port-forward, checked here and done by the gateway."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from moorage.objects.encoded import Encoded
@@ -26,8 +27,21 @@ async def serve_inside(front: Front, call: Call, resource: Resource) -> Any:
         from moorage.server.upgrades.port_forward import serve
 
         check_has_node(pod)
+        await _admit(front, call, resource, {"ports": _ports(all_values(call.pairs, "ports"))})
         return await serve(call, pod, front.parts.gateway, front.streams)
-    return await _run(front, call, pod)
+    return await _run(front, call, pod, resource)
+
+
+def _ports(texts: Iterable[str]) -> list[int]:
+    return [int(each) for text in texts for each in text.split(",") if each.isdigit()]
+
+
+async def _admit(front: Front, call: Call, resource: Resource, options: dict[str, Any]) -> None:
+    """Ask admission whether the connection may be made. Raises StatusError. options: without what is empty."""
+    kind = resource.subresources[call.target.subresource].kind
+    given = {key: value for key, value in options.items() if value}
+    request = call.request("connect", resource)
+    await front.parts.api.connect(request, {"kind": kind, "apiVersion": "v1", **given})
 
 
 async def _pod(front: Front, call: Call, resource: Resource) -> Object:
@@ -35,7 +49,7 @@ async def _pod(front: Front, call: Call, resource: Resource) -> Object:
     return answer.body.object if isinstance(answer.body, Encoded) else answer.body
 
 
-async def _run(front: Front, call: Call, pod: Object) -> Any:
+async def _run(front: Front, call: Call, pod: Object, resource: Resource) -> Any:
     """Serve exec or attach."""
     from moorage.server.upgrades import exec as execution
 
@@ -55,6 +69,9 @@ async def _run(front: Front, call: Call, pod: Object) -> Any:
     command = () if attaches else all_values(call.pairs, "command")
     if not attaches and not command:
         raise BadRequest("you must specify at least one command for the container")
+    streams = {"stdin": wanted.stdin, "stdout": wanted.stdout, "stderr": wanted.stderr, "tty": tty}
+    asked = {**streams, "container": query.get("container", ""), "command": list(command)}
+    await _admit(front, call, resource, asked)
     options = ExecOptions(container, command, stdin=wanted.stdin, tty=tty)
     start = gateway.attach if attaches else gateway.exec
     return await execution.serve(call, wanted, lambda: start(pod, options), front.streams, kills=not attaches)

@@ -24,6 +24,8 @@ class NoAdmission:
 
     async def validate(self, *_: object) -> None: ...
 
+    async def ask(self, *_: object) -> None: ...
+
 
 class World:
     """Asks the API about objects of the namespace `ns`; `warnings` are those of the last request."""

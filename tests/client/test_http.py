@@ -25,6 +25,8 @@ class NoAdmission:
 
     async def validate(self, *_: object) -> None: ...
 
+    async def ask(self, *_: object) -> None: ...
+
 
 class TestHttpClient(ClientContract):
     @pytest.fixture

@@ -157,6 +157,9 @@ class FakeApi:
             200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
         )
 
+    async def connect(self, request: Request, options: dict[str, Any]) -> None:
+        """Let every connection be made."""
+
     async def delete_collection(self, request: Request, options: Mapping[str, Any]) -> Page:
         page = await self.list(request)
         for item in page.items:

@@ -1,8 +1,8 @@
 """The admission plugins in upstream's order, as one chain. Plugins are modules with `mutate` and `validate`.
 
 A plugin names the resources it cares about in `RESOURCES` (an empty set: all), so that most writes meet two of them.
-Webhooks and policies of users are not plugins of this chain: they come in through `extra`, which sees every write after
-our own plugins changed it and before they judge it.
+Webhooks and policies of users are not plugins of this chain: they come in through `extra` (moorage.api.admission.dynamic),
+which changes a write after our own plugins did, and judges it after they did; only the quota comes later.
 Source: pkg/kubeapiserver/options/plugins.go (v1.37).
 """
 
@@ -28,6 +28,7 @@ from moorage.api.admission import (
     storage_protection,
     taint_nodes,
 )
+from moorage.api.admission.dynamic import Rounds
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Draft, Request
 from moorage.objects.metadata import Object
@@ -55,11 +56,18 @@ PLUGINS: Sequence[ModuleType] = (
 class DynamicAdmission(Protocol):
     """Webhooks and policies that users configured: the seam for what decides outside of our own plugins."""
 
-    async def mutate(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
-        """Change the draft in place, or raise StatusError."""
+    def begin(self, request: Request, lookup: Lookup) -> Rounds | None:
+        """Return what a write starts with, None if nobody may change it."""
+
+    async def change(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup, rounds: Rounds) -> bool:
+        """Change the draft in place, or raise StatusError; tell whether it is to be changed once more."""
 
     async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
         """Raise StatusError if the write is refused."""
+
+
+#: Verbs that our own plugins do not change anything of.
+_ONLY_JUDGED = frozenset({"delete", "deletecollection", "connect"})
 
 
 class AdmissionChain:
@@ -72,13 +80,32 @@ class AdmissionChain:
 
     async def mutate(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
         """Let every plugin change the draft in place. Raises StatusError."""
+        self._plugins_mutate(draft, old, request, lookup)
+        if self._extra is None or (rounds := self._extra.begin(request, lookup)) is None:
+            return
+        if await self._extra.change(draft, old, request, lookup, rounds):
+            rounds.again = True
+            self._plugins_mutate(draft, old, request, lookup)
+            await self._extra.change(draft, old, request, lookup, rounds)
+
+    async def ask(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
+        """Let only users' policies and webhooks change and judge what is no write of the resource's own objects."""
+        if self._extra is None:
+            return
+        rounds = self._extra.begin(request, lookup)
+        if rounds is not None and await self._extra.change(draft, old, request, lookup, rounds):
+            rounds.again = True
+            await self._extra.change(draft, old, request, lookup, rounds)
+        await self._extra.validate(draft, old, request, lookup)
+
+    def _plugins_mutate(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
+        if request.verb in _ONLY_JUDGED:
+            return
         for plugin in self._for(request)[0]:
             if plugin is service_account:
                 service_account.mutate(draft, old, request, lookup, self.entropy)
             else:
                 plugin.mutate(draft, old, request, lookup)
-        if self._extra is not None:
-            await self._extra.mutate(draft, old, request, lookup)
 
     async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
         """Let every plugin refuse the write. Raises StatusError."""

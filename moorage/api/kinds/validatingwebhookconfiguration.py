@@ -6,7 +6,7 @@ Source: pkg/apis/admissionregistration/validation, pkg/printers (v1.37).
 from datetime import datetime
 from typing import Any
 
-from moorage.api.kinds.webhooks.hooks import NOT_CALLED, validate_webhooks
+from moorage.api.kinds.webhooks.hooks import validate_webhooks
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
 from moorage.objects.errors import Cause
@@ -17,12 +17,6 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a ValidatingWebhookConfiguration."""
     del request
     return validate_webhooks(obj.get("webhooks") or (), mutating=False)
-
-
-def warnings(obj: Object, old: Object | None) -> list[str]:
-    """Warn that nobody is asked, when webhooks change."""
-    changed = (obj.get("webhooks") or []) != ((old or {}).get("webhooks") or [])
-    return [f"webhooks: {NOT_CALLED}"] if changed else []
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

@@ -91,10 +91,9 @@ def call_of(request: Request, obj: Draft | Object | None, old: Object | None) ->
     resource, metadata = request.resource, metadata_of(obj or old or {})
     name = request.name or metadata.get("name") or ""
     namespace = name if resource.id == "namespaces" else request.namespace
-    kind = (resource.api_version, resource.kind)
-    if request.subresource == "scale":
+    kind = _kind_of(resource, request.subresource)
+    if kind[1] == "Scale":
         obj, old = (None if each is None else _scale(resource, each) for each in (obj, old))
-        kind = ("autoscaling/v1", "Scale")
     gone = operation == "DELETE"
     return Call(
         operation,
@@ -109,6 +108,16 @@ def call_of(request: Request, obj: Draft | Object | None, old: Object | None) ->
         _options(request, options),
         request.is_dry_run,
     )
+
+
+def _kind_of(resource: Resource, subresource: str) -> tuple[str, str]:
+    """Return apiVersion and kind of what an endpoint takes."""
+    found = resource.subresources.get(subresource)
+    if found is None or found.kind == resource.kind:
+        return resource.api_version, resource.kind
+    if not found.version:
+        return resource.api_version, found.kind
+    return f"{found.group}/{found.version}" if found.group else found.version, found.kind
 
 
 def _scale(resource: Resource, obj: Object) -> Object:

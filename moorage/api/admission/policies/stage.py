@@ -1,4 +1,4 @@
-"""Admission policies as a stage of every write: after our own plugins changed it, and before they judge it.
+"""Admission policies as a stage of every write, composed with webhooks in moorage.api.admission.dynamic.
 
 A write to a resource that no policy is about costs two comparisons of numbers for each sort of policies. What compiles
 and evaluates is imported with the first policy.
@@ -16,6 +16,7 @@ from moorage.api.pipeline import decoded, kind_of
 from moorage.api.request import Draft, Request
 from moorage.api.scale import with_scale
 from moorage.objects.errors import InternalError, StatusError
+from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object
 from moorage.objects.schema import type_of
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
 _STATUS = frozenset({"status", "approval"})
 
+#: Verbs that have no object which policies could change.
+_UNCHANGED = frozenset({"delete", "deletecollection"})
+
 
 class Policies:
-    """All admission policies of a cluster (a moorage.api.admission.chain.DynamicAdmission)."""
+    """All admission policies of a cluster."""
 
     def __init__(self) -> None:
         self._mutating = Index("mutating")
@@ -37,6 +41,10 @@ class Policies:
         """Let policies change the draft in place. Raises Denied."""
         self.change(draft, old, request, lookup, Reinvocation())
 
+    def may_change(self, resource: Resource, lookup: Lookup) -> bool:
+        """Tell whether any policy may change a resource; cheap where there is none."""
+        return bool(self._mutating.hooks_for(resource, cast("Revisions", lookup)))
+
     def change(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup, rounds: Reinvocation) -> bool:
         """Let policies change the draft in place; tell whether one did. Raises Denied.
 
@@ -44,18 +52,17 @@ class Policies:
         """
         revisions = cast("Revisions", lookup)
         hooks = self._mutating.hooks_for(request.resource, revisions)
-        if not hooks or request.verb == "delete":
+        if not hooks or request.verb in _UNCHANGED:
             return False
         from moorage.api.admission.policies.mutating import Tools, mutated
 
         call = call_of(request, draft, old)
-        is_scale = call.kind[1] == "Scale"
-        type_ = type_of(*call.kind) if is_scale else kind_of(request.resource).type
-        read = _as_it_is if is_scale else _reader(request)
+        type_ = type_of(*call.kind) if _is_foreign(call) else kind_of(request.resource).type
+        read = read_by(request, call, "Strict")
         result = mutated(hooks, call, Tools(revisions, self._judge(revisions), type_, read), rounds)
         if result is None or result == call.obj:
             return False
-        _take(draft, result, request, call)
+        take(draft, result, request, call)
         return True
 
     async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
@@ -77,9 +84,16 @@ def _as_it_is(obj: Object) -> Object:
     return obj
 
 
-def _reader(request: Request) -> "Callable[[Object], Object]":
-    """Return what reads a mutated object as strictly as upstream does. It raises InternalError."""
-    strict = replace(request, query={**request.query, "fieldValidation": "Strict"}, warnings=[], duplicates=())
+def _is_foreign(call: Call) -> bool:
+    """Tell whether the endpoint takes another kind than its resource has: a Scale, an Eviction, options of exec."""
+    return call.kind != (call.resource.api_version, call.resource.kind)
+
+
+def read_by(request: Request, call: Call, validation: str) -> "Callable[[Object], Object]":
+    """Return what reads a mutated object; validation: how strictly. It raises InternalError."""
+    if _is_foreign(call):
+        return _as_it_is
+    strict = replace(request, query={**request.query, "fieldValidation": validation}, warnings=[], duplicates=())
     kind = kind_of(request.resource)
 
     def read(obj: Object) -> Object:
@@ -92,8 +106,8 @@ def _reader(request: Request) -> "Callable[[Object], Object]":
     return read
 
 
-def _take(draft: Draft, result: Object, request: Request, call: Call) -> None:
-    """Put what policies made of an object into the draft: as much of it as the endpoint may change."""
+def take(draft: Draft, result: Object, request: Request, call: Call) -> None:
+    """Put what policies or webhooks made of an object into the draft: as much of it as the endpoint may change."""
     if call.kind[1] == "Scale":
         paths = request.resource.rules.scale if request.resource.rules is not None else None
         result = with_scale(draft, result, paths)

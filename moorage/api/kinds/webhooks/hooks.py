@@ -26,9 +26,6 @@ Part = Mapping[str, Any]
 
 TIMEOUT_SECONDS_MOST = 30
 
-#: What is told to who registers a webhook.
-NOT_CALLED = "webhooks are not supported by this server: the configuration is stored, nobody is called"
-
 _SIDE_EFFECTS = ("None", "NoneOnDryRun")
 _REINVOCATION = ("IfNeeded", "Never")
 _VERSIONS = ("v1", "v1beta1")

@@ -2,13 +2,12 @@
 
 import pytest
 
-from moorage.api.kinds import apiservice, mutatingwebhookconfiguration
+from moorage.api.kinds import apiservice
 
 
 @pytest.mark.parametrize(
     ("kind", "obj", "text"),
     [
-        (mutatingwebhookconfiguration, {"webhooks": [{"name": "a.example.com"}]}, "nobody is called"),
         (apiservice, {"spec": {"service": {"name": "metrics", "namespace": "default"}}}, "not passed on"),
     ],
 )

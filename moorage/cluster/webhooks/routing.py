@@ -1,0 +1,68 @@
+"""From the Service that a webhook names to somebody who answers: a pod, or an address.
+
+Differs from Kubernetes: a ready endpoint is called itself, not the service's cluster address, which this process cannot
+reach; a service without endpoints is refused at once instead of after a time out.
+Source: apiserver/pkg/util/proxy/proxy.go (v1.37).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from moorage.api.admission.webhooks.caller import CallFailed, ServiceReference
+from moorage.objects.metadata import Object, labels_of
+
+_SERVICE_NAME = "kubernetes.io/service-name"
+
+
+class Reader(Protocol):
+    """Read access to objects, as moorage.api.kind_rules.Lookup has it."""
+
+    def get(self, resource: str, namespace: str, name: str) -> Object | None:
+        """Return one object, None if there is none."""
+
+    def list(self, resource: str, namespace: str = "") -> "list[Object]":
+        """Return all objects, or those of one namespace."""
+
+
+class Route(NamedTuple):
+    """Where to connect to. pod: the pod that has the address, if one of this cluster does."""
+
+    address: str
+    port: int
+    pod: Object | None = None
+
+
+def routes_to(service: ServiceReference, reader: Reader) -> list[Route]:
+    """Return everybody who answers for a port of a service. Raises CallFailed."""
+    found = reader.get("services", service.namespace, service.name)
+    if found is None:
+        raise CallFailed(f'service "{service.name}" not found')
+    spec = found.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return [Route(spec["externalName"], service.port)]
+    if spec.get("clusterIP") == "None":
+        raise CallFailed('cannot route to service with ClusterIP "None"')
+    port = next((each for each in spec.get("ports") or () if each["port"] == service.port), None)
+    if port is None:
+        raise CallFailed(f'no service port {service.port} found for service "{service.name}"')
+    routes = list(_ready(service, port.get("name") or "", reader))
+    if not routes:
+        raise CallFailed(f'no endpoints available for service "{service.name}"')
+    return routes
+
+
+def _ready(service: ServiceReference, port_name: str, reader: Reader) -> Iterator[Route]:
+    for slice_ in reader.list("endpointslices.discovery.k8s.io", service.namespace):
+        if labels_of(slice_).get(_SERVICE_NAME) != service.name:
+            continue
+        ports = [each for each in slice_.get("ports") or () if (each.get("name") or "") == port_name]
+        if not ports or not ports[0].get("port"):
+            continue
+        for endpoint in slice_.get("endpoints") or ():
+            if (endpoint.get("conditions") or {}).get("ready") is False:
+                continue
+            target = endpoint.get("targetRef") or {}
+            pod = None
+            if target.get("kind") == "Pod":
+                pod = reader.get("pods", target.get("namespace") or service.namespace, target["name"])
+            yield Route(endpoint["addresses"][0], ports[0]["port"], pod)
