@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from moorage.api.admission.policies.expressions import MUTATIONS, Scopes, compile_causes
-from moorage.api.kinds.webhooks.policies import param_kind_cell, validate_policy
+from moorage.api.kinds.webhooks.policies import name_causes, param_kind_cell, validate_policy
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
 from moorage.objects.errors import Cause
@@ -36,7 +36,8 @@ def validate(obj: Object, request: Request) -> list[Cause]:
         causes.append(required("spec.mutations", "mutations must contain at least one item"))
     for index, mutation in enumerate(mutations):
         causes += _validate_mutation(f"spec.mutations[{index}]", mutation, scopes)
-    return causes + one_of("spec.reinvocationPolicy", spec.get("reinvocationPolicy") or "", _REINVOCATION)
+    causes += one_of("spec.reinvocationPolicy", spec.get("reinvocationPolicy") or "", _REINVOCATION)
+    return causes + name_causes(obj)
 
 
 def _validate_operations(path: str, operations: Sequence[str]) -> list[Cause]:

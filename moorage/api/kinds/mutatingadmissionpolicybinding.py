@@ -6,7 +6,7 @@ Source: pkg/apis/admissionregistration/validation, pkg/printers (v1.37).
 from datetime import datetime
 from typing import Any
 
-from moorage.api.kinds.webhooks.policies import param_ref_cell, validate_binding
+from moorage.api.kinds.webhooks.policies import name_causes, param_ref_cell, validate_binding
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
 from moorage.objects.errors import Cause
@@ -16,7 +16,7 @@ from moorage.objects.metadata import Object, name_of
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a binding."""
     del request
-    return validate_binding(obj.get("spec") or {})
+    return validate_binding(obj.get("spec") or {}) + name_causes(obj)
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

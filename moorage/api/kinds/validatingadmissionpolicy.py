@@ -9,7 +9,7 @@ from typing import Any
 
 from moorage.api.admission.policies.expressions import ANNOTATION, CONDITION, MESSAGE, Scopes, compile_causes
 from moorage.api.kind_rules import Lookup
-from moorage.api.kinds.webhooks.policies import param_kind_cell, validate_policy
+from moorage.api.kinds.webhooks.policies import name_causes, param_kind_cell, validate_policy
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
@@ -47,10 +47,11 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     causes = validate_policy(spec, scopes)
     validations, annotations = spec.get("validations") or (), spec.get("auditAnnotations") or ()
     if not validations and not annotations:
-        return causes + [required(f"spec.{field}", _ONE_ITEM) for field in ("validations", "auditAnnotations")]
+        causes += [required(f"spec.{field}", _ONE_ITEM) for field in ("validations", "auditAnnotations")]
     for index, validation in enumerate(validations):
         causes += _validate_validation(f"spec.validations[{index}]", validation, scopes)
-    return causes + _validate_annotations("spec.auditAnnotations", annotations, name_of(obj), scopes)
+    causes += _validate_annotations("spec.auditAnnotations", annotations, name_of(obj), scopes)
+    return causes + name_causes(obj)
 
 
 def _validate_validation(path: str, validation: Part, scopes: Scopes) -> list[Cause]:

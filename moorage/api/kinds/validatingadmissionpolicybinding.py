@@ -6,7 +6,7 @@ Source: pkg/apis/admissionregistration/validation, pkg/printers (v1.37).
 from datetime import datetime
 from typing import Any
 
-from moorage.api.kinds.webhooks.policies import param_ref_cell, validate_binding
+from moorage.api.kinds.webhooks.policies import name_causes, param_ref_cell, validate_binding
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
 from moorage.objects.errors import Cause
@@ -24,7 +24,7 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a binding."""
     del request
     spec = obj.get("spec") or {}
-    causes = validate_binding(spec)
+    causes = validate_binding(spec) + name_causes(obj)
     path, actions = "spec.validationActions", spec.get("validationActions") or []
     for index, action in enumerate(actions):
         causes += in_list(f"{path}[{index}]", action, _ACTIONS)

@@ -213,9 +213,11 @@ def _name(node: Node, variables: Mapping[str, Any]) -> Any:
 def _found(owner: Any, field: str) -> Any:
     if isinstance(owner, Optional):
         return _found(owner.items[0], field) if owner.items else _MISSING
-    if not isinstance(owner, Mapping):
-        raise EvaluationError("no such overload")
-    return owner.get(field, _MISSING)
+    if isinstance(owner, Mapping):
+        return owner.get(field, _MISSING)
+    if isinstance(owner, list):
+        raise EvaluationError("unsupported index type 'string' in list")
+    return _MISSING  # what has no fields, null too, just lacks this one
 
 
 def _bool(value: Any) -> bool:

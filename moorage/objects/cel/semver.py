@@ -35,10 +35,18 @@ def to_semver(text: str, normalize: bool = False) -> Opaque:  # noqa: FBT001, FB
 
 
 def _fault(text: str) -> str:
+    """Return why a text is no version, in the words of the library that upstream asks."""
     if not text:
         return "Version string empty"
-    if text.count(".") < 2:
+    parts = text.split(".", 2)
+    if len(parts) < 3:
         return "No Major.Minor.Patch elements found"
+    parts[2] = re.split("[-+]", parts[2], maxsplit=1)[0]
+    for word, part in zip(("major", "minor", "patch"), parts, strict=True):
+        if not (part.isascii() and part.isdigit()):
+            return f'Invalid character(s) found in {word} number "{part}"'
+        if len(part) > 1 and part[0] == "0":
+            return f'{word.capitalize()} number must not contain leading zeroes "{part}"'
     return f'Invalid Semantic Version "{text}"'
 
 

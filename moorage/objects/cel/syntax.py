@@ -49,8 +49,8 @@ _FOLDS: Final[Mapping[str, tuple[int, ...]]] = {
     "transformMapEntry": (3, 4),
 }
 
-#: Texts that do not end: the lexer gives up at the end of their line.
-_UNFINISHED: Final = re.compile(r"(?:[rR]?[bB]|[bB]?[rR]|)[\"'][^\n\r]*\n?")
+#: What the lexer gives up on: a text that does not end, with its line; half of a sign, with what follows.
+_UNFINISHED: Final = re.compile(r"(?:[rR]?[bB]|[bB]?[rR]|)[\"'][^\n\r]*\n?|[=&|].?", re.DOTALL)
 _ESCAPED_IN_MESSAGES: Final = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 _ESCAPES: Final[Mapping[str, str]] = {

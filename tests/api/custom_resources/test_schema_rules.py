@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from moorage.objects.patterns import BadPattern, compiled
 from moorage.api.custom_resources.schema_rules import schema_causes
+from moorage.objects.patterns import BadPattern, compiled
 
 
 def said(schema: dict[str, Any]) -> list[tuple[str, str]]:

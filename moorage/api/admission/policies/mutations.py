@@ -19,9 +19,7 @@ _SCALARS: Final = (str, int, float, bool)
 
 def applied(obj: Object, configuration: Any, type_: Type | None) -> Object:
     """Return the object with an apply configuration on top. Raises Failed."""
-    problems = list(_misnamed(configuration, ("Object",)))
-    if problems:
-        raise Failed("type mismatch: " + "\n".join(problems))
+    _check_names(configuration)
     patch = {**_plain(configuration), "apiVersion": obj["apiVersion"], "kind": obj["kind"]}
     type_ = type_ or ANY
     if found := problems_of(type_, patch):
@@ -32,6 +30,12 @@ def applied(obj: Object, configuration: Any, type_: Type | None) -> Object:
         raise Failed(f"error applying patch: invalid ApplyConfiguration: {text}")
     merged: Object = merge_values(type_, obj, patch)
     return merged
+
+
+def _check_names(value: Any) -> None:
+    """Refuse objects that are of another type than their place inside the outermost one asks for. Raises Failed."""
+    if isinstance(value, Struct) and (problems := list(_misnamed(value, tuple(value.kind.split("."))))):
+        raise Failed("type mismatch: " + "\n".join(problems))
 
 
 def _misnamed(value: Any, path: tuple[str, ...]) -> Iterator[str]:
@@ -94,8 +98,7 @@ def patched(obj: Object, operations: list[Any]) -> Object:
 
 
 def _operation(value: Any) -> dict[str, Any]:
-    if problems := list(_misnamed(value.get("value"), ("Object",))) if isinstance(value.get("value"), Struct) else []:
-        raise Failed("type mismatch: " + "\n".join(problems))
+    _check_names(value.get("value"))
     operation = {"op": value.get("op", ""), "path": value.get("path", "")}
     if value.get("from"):
         operation["from"] = value["from"]

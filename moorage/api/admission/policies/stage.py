@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from moorage.api.admission.policies.calls import Call, call_of
 from moorage.api.admission.policies.index import Index
 from moorage.api.admission.policies.reinvocation import Reinvocation
+from moorage.api.admission.policies.selection import EXEMPT
 from moorage.api.authorization import Rbac, Revisions
 from moorage.api.kind_rules import Lookup
 from moorage.api.pipeline import decoded, kind_of
@@ -68,11 +69,21 @@ class Policies:
     async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
         """Ask policies about a write; they may warn. Raises Denied."""
         revisions = cast("Revisions", lookup)
+        if request.resource.id in EXEMPT:
+            self._check_access(obj, old, request, revisions)
+            return
         hooks = self._validating.hooks_for(request.resource, revisions)
         if hooks:
             from moorage.api.admission.policies.validating import validate
 
             validate(hooks, call_of(request, obj, old), revisions, self._judge(revisions), request.warn)
+
+    def _check_access(self, obj: Object, old: Object | None, request: Request, lookup: Revisions) -> None:
+        """Refuse policies and bindings whose author may not read their parameters. Raises Invalid."""
+        from moorage.api.admission.policies.param_access import BINDINGS, POLICIES, check_param_access
+
+        if request.resource.id in POLICIES or request.resource.id in BINDINGS:
+            check_param_access(obj, old, request, lookup, self._judge(lookup))
 
     def _judge(self, lookup: Revisions) -> Rbac:
         if self._rbac is None:

@@ -5,13 +5,13 @@ Source: pkg/apis/admissionregistration/validation (v1.37).
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from moorage.api.admission.policies.expressions import VARIABLE, Scopes, Uncompiled
 from moorage.api.kinds.webhooks.rules import FAILURE_POLICIES, validate_conditions, validate_match
 from moorage.objects.cel.escaping import RESERVED
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object
+from moorage.objects.metadata import Object, name_of
 from moorage.objects.selector_rules import validate_label_selector
 from moorage.objects.validation import (
     dns1035_label_problems,
@@ -30,6 +30,19 @@ Part = Mapping[str, Any]
 _NOT_FOUND_ACTIONS = ("Deny", "Allow")
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
 _is_identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
+
+
+#: Names with this ending belong to configurations that servers read from files.
+_STATIC: Final = ".static.k8s.io"
+
+
+def name_causes(obj: Object) -> list[Cause]:
+    """Return why a policy or binding may not have its name."""
+    name = name_of(obj)
+    if not name.endswith(_STATIC):
+        return []
+    text = f'names ending with "{_STATIC}" are reserved for static manifest-based configurations and cannot be managed'
+    return [invalid("metadata.name", name, f"{text} via the API")]
 
 
 def validate_policy(spec: Part, scopes: Scopes) -> list[Cause]:

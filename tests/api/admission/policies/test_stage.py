@@ -240,6 +240,25 @@ async def test_policies_never_see_policies() -> None:
     await cluster.policies.validate({"metadata": {"name": "q"}}, None, request, cluster.objects)
 
 
+async def test_who_uses_parameters_must_be_able_to_read_them() -> None:
+    cluster = Cluster()
+    row = builtin(f"validatingadmissionpolicies.{GROUP}")
+    policy = {"metadata": {"name": "q"}, "spec": {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}}
+    with pytest.raises(StatusError) as error:
+        await cluster.policies.validate(policy, None, Request(JANE, "create", row, "", "", NOW), cluster.objects)
+    text = (
+        'spec.paramKind: Forbidden: user &{jane  [dev] map[]} must have "get" permission on all objects of the '
+        "referenced paramKind (kind=ConfigMap, apiVersion=v1)"
+    )
+    assert text in error.value.message
+    binding = {"metadata": {"name": "q"}, "spec": {"policyName": "q", "paramRef": {"name": "c", "namespace": "n"}}}
+    row = builtin(f"mutatingadmissionpolicybindings.{GROUP}")
+    with pytest.raises(StatusError, match=r"spec\.paramRef: Forbidden: unable to get policy q"):
+        await cluster.policies.validate(binding, None, Request(JANE, "create", row, "", "", NOW), cluster.objects)
+    admin = User("root", ("system:masters",))
+    await cluster.policies.validate(policy, None, Request(admin, "create", row, "", "", NOW), cluster.objects)
+
+
 async def test_an_expression_that_runs_for_long_ends() -> None:
     cluster = Cluster()
     loops = "[0,1,2,3,4,5,6,7,8,9]"
