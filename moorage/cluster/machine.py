@@ -42,6 +42,7 @@ def simulated_machine(name: str, ip: str) -> Machine:
         boot_id=name,
         runtime="simulated://1",
         version=KUBERNETES_VERSION,
+        is_simulated=True,
     )
 
 

@@ -1,6 +1,7 @@
 """The nodes of a cluster: real ones over the native runtime, simulated ones, and the volumes that they serve."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,12 +16,14 @@ from moorage.cluster.config import (
 )
 from moorage.cluster.control_plane import ControlPlane
 from moorage.cluster.machine import machine_for, simulated_machine
+from moorage.cluster.posted_nodes import PostedNodes
 from moorage.cluster.process import StartFailed
 from moorage.node.agent import Agent, Dispatcher, NodeSettings, Surroundings
 from moorage.node.gateway import LocalGateway
 from moorage.node.images.registry import Registries, read_registries
 from moorage.node.images.store import ImageStore
 from moorage.node.network.node_services import ApiDoor, NodeServices
+from moorage.node.network.pods import node_address_for
 from moorage.node.node_status import LEASE_SECONDS
 from moorage.node.references import References
 from moorage.node.runtimes.native.host import NativeHost
@@ -72,6 +75,8 @@ class Nodes:
         self._agents: dict[str, Agent] = {}
         self._networks: dict[str, NativeRuntime] = {}
         self._references = References(control.informers)
+        self._dispatcher = Dispatcher(control.informers)
+        self._indexes = itertools.count(1)
         self._services = NodeServices(control.informers, control.clock, control.tasks, CLUSTER_DOMAIN)
         self.gateway = LocalGateway(self._agents, control.clock)
         volumes = LocalDriver(config.directory / "volumes")
@@ -104,17 +109,32 @@ class Nodes:
     async def start(self, api_port: int) -> None:
         """Register all nodes and hand them their pods. Raises StartFailed."""
         control = self._control
-        dispatcher = Dispatcher(control.informers)
         try:
-            for index, name in enumerate(self._config.node_names, start=1):
-                await self._start_real(name, index)
-            for index, name in enumerate(self._config.simulated_node_names, start=1):
-                await self._start_simulated(name, index)
+            for name in self._config.node_names:
+                await self._start_real(name, next(self._indexes))
+            for name in self._config.simulated_node_names:
+                await self._add(self._simulated(name, next(self._indexes)))
         except RuntimeFailure as error:
             raise StartFailed(f"a node cannot start: {error}") from error
         if self._networks:
             self._services.start(self._networks, api_doors(self._config, api_port))
-        await dispatcher.start(self._agents)
+        await self._dispatcher.start(self._agents)
+        await PostedNodes(control.informers, control.tasks, self).start()
+
+    async def start_simulated(self, name: str) -> Agent:
+        """Simulate a Node that somebody posted, and hand it its pods. Raises RuntimeFailure, StatusError."""
+        if name in self._agents:
+            raise RuntimeFailure("NodeRuns", f"node {name} runs already", temporary=False)
+        agent = self._simulated(name, next(self._indexes))
+        await self._add(agent)
+        await self._dispatcher.add(agent)
+        return agent
+
+    async def retire(self, agent: Agent) -> None:
+        """Stop a node whose object is gone, with all that ran on it."""
+        self._agents.pop(agent.name, None)
+        self._dispatcher.remove(agent)
+        await agent.retire()
 
     async def close(self) -> None:
         """End all pods' processes in order; their objects stay, and come back with the next start."""
@@ -133,26 +153,24 @@ class Nodes:
         if self._host is None or self._images is None:
             raise StartFailed("real nodes were not prepared")
         runtime = NativeRuntime(self._host, self._images, name, index, self._control.clock)
-        ip = f"172.30.0.{index}"
-        machine = machine_for(name, ip, runtime.version, self._config.directory)
+        machine = machine_for(name, node_address_for(index), runtime.version, self._config.directory)
         settings = NodeSettings(
             machine, self._directory / "files" / name, dns_servers=(DNS_SERVICE_ADDRESS,), domain=CLUSTER_DOMAIN
         )
         self._networks[name] = runtime
         await self._add(Agent(settings, runtime, self._around(name)))
 
-    async def _start_simulated(self, name: str, index: int) -> None:
-        from moorage.node.runtimes.simulated import SimulatedRuntime
+    def _simulated(self, name: str, index: int) -> Agent:
+        from moorage.node.runtimes.simulated import FINISHING, SimulatedRuntime
 
-        ip = f"10.{128 + index // 65536}.{index // 256 % 256}.{index % 256}"
-        runtime = SimulatedRuntime(self._control.clock, index)
+        runtime = SimulatedRuntime(self._control.clock, index, of_jobs=FINISHING)
         settings = NodeSettings(
-            simulated_machine(name, ip),
+            simulated_machine(name, node_address_for(index)),
             self._directory / "files" / name,
             renew_seconds=SIMULATED_RENEW_SECONDS,
             is_real=False,
         )
-        await self._add(Agent(settings, runtime, self._around(name)))
+        return Agent(settings, runtime, self._around(name))
 
     async def _add(self, agent: Agent) -> None:
         await agent.start()

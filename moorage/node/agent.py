@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,15 @@ from moorage.node.tools import Tools
 from moorage.node.worker import PodWorker
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import AlreadyExists, Conflict, NotFound, StatusError
-from moorage.objects.metadata import Object, format_micro_time, uid_of
+from moorage.objects.metadata import (
+    Object,
+    condition_of,
+    format_micro_time,
+    is_terminating,
+    name_of,
+    namespace_of,
+    uid_of,
+)
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
 from moorage.volumes.driver import Driver
@@ -99,14 +107,18 @@ class Agent:
         self._working: dict[asyncio.Task[None], None] = {}
         self._is_closing = False
         self._node: Object = {}
+        self._kept: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Get the runtime ready and register the node. Raises RuntimeFailure."""
         await self.runtime.start()
         self._node = await self._register()
         await self._renew()
-        self._around.tasks.keep(f"node/{self.name}/events", self._follow_runtime)
-        self._around.tasks.keep(f"node/{self.name}/alive", self._keep_alive)
+        tasks = self._around.tasks
+        self._kept = [
+            tasks.keep(f"node/{self.name}/events", self._follow_runtime),
+            tasks.keep(f"node/{self.name}/alive", self._keep_alive),
+        ]
 
     async def adopt(self, pods: list[Object]) -> None:
         """Take over the node's pods as of now; sandboxes whose pods are gone are removed."""
@@ -126,6 +138,10 @@ class Agent:
             worker.update(pod)
             return
         if self._is_closing:
+            return
+        if not self._settings.is_real and is_posed(pod):
+            if is_terminating(pod):
+                self._around.tasks.start(f"pod/{name_of(pod)}/release", self._release(pod))
             return
         worker = self._workers[uid_of(pod)] = PodWorker(self._tools, pod)
         task = self._around.tasks.start(f"pod/{pod['metadata']['name']}", self._work(worker))
@@ -153,9 +169,7 @@ class Agent:
 
         Nothing is started again meanwhile.
         """
-        self._is_closing = True
-        for task in list(self._working):
-            task.cancel()
+        self._end_work(self._working)
 
         async def stop(uid: str, container: str) -> None:
             worker = self._workers.get(uid)
@@ -172,6 +186,26 @@ class Agent:
             ),
             return_exceptions=True,
         )
+
+    async def retire(self) -> None:
+        """End all that runs at once and say no more that the node lives: its object is gone."""
+        self._end_work([*self._kept, *self._working])
+        for sandbox in await self.runtime.list_sandboxes():
+            await self.runtime.remove_sandbox(sandbox.uid)
+            await self._tools.mounts.remove(sandbox.uid)
+
+    def _end_work(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        self._is_closing = True
+        for task in list(tasks):
+            task.cancel()
+
+    async def _release(self, pod: Object) -> None:
+        """Let a posed pod go that somebody deletes: nothing of it runs."""
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid_of(pod)}}
+        try:
+            await self._around.client.delete(Target("pods", namespace_of(pod), name_of(pod)), options)
+        except (NotFound, Conflict):
+            return  # it is gone already
 
     async def _work(self, worker: PodWorker) -> None:
         while True:
@@ -238,6 +272,15 @@ class Agent:
                 worker.wake()
 
 
+def is_posed(pod: Object) -> bool:
+    """Tell whether somebody else than a node gave the pod its address, as tests of controllers do.
+
+    Its status is then theirs to write. A node's own statuses have a condition that only nodes write.
+    """
+    has_address = bool((pod.get("status") or {}).get("podIP"))
+    return has_address and condition_of(pod, "PodReadyToStartContainers") is None
+
+
 class Dispatcher:
     """Hands each pod's changes to the agent of its node: one subscription for all nodes of the process."""
 
@@ -251,8 +294,20 @@ class Dispatcher:
         cache = self._informers.cache("pods")
         await cache.synced()
         cache.subscribe(self._changed)
-        for name, agent in agents.items():
-            await agent.adopt(list(self._informers.indexed("pods", "spec.nodeName", name)))
+        for agent in agents.values():
+            await self._hand_over(agent)
+
+    async def add(self, agent: Agent) -> None:
+        """Give a node that came later the pods it has, then what changes."""
+        self._agents[agent.name] = agent
+        await self._hand_over(agent)
+
+    def remove(self, agent: Agent) -> None:
+        """Tell the agent no more."""
+        self._agents.pop(agent.name, None)
+
+    async def _hand_over(self, agent: Agent) -> None:
+        await agent.adopt(list(self._informers.indexed("pods", "spec.nodeName", agent.name)))
 
     def _changed(self, new: Encoded | None, old: Encoded | None) -> None:
         item = new or old

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from moorage.node.environment import expanded
 from moorage.node.runtimes.runtime import ContainerConfig, Mount, SandboxConfig
-from moorage.objects.metadata import Object, name_of, namespace_of, uid_of
+from moorage.objects.metadata import Object, labels_of, name_of, namespace_of, uid_of
 from moorage.objects.quantity import parse_quantity
 
 
@@ -49,6 +49,7 @@ def sandbox_config(pod: Object, facts: NodeFacts) -> SandboxConfig:
         dns_options=options,
         hosts_file=hosts_lines(pod, facts),
         sysctls={each["name"]: each["value"] for each in sysctls},
+        labels=labels_of(pod),
     )
 
 

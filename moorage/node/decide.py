@@ -160,7 +160,10 @@ def _keep(seen: Observed, container: Object, plan: Plan, now: datetime, *, init:
             why = f"Container {name} failed {which} probe, will be restarted"
             plan.steps.append(StopContainer(name, _probe_grace(seen.pod, container, which), why))
         return
-    ended = state if state is not None and state.state == "exited" else None
+    if state is not None and state.state == "created":
+        _start(seen, container, plan, now, state.attempt)
+        return
+    ended = state
     if state is None:
         ended = lost_attempt(seen, container)
     if ended is not None:

@@ -1,5 +1,6 @@
 """The Node object and its Lease, from facts about the machine. Pure. Source: the Node page; kubelet (v1.37)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,10 @@ PODS_MOST = 110
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a node tells about the machine that it is on; sizes in bytes."""
+    """What a node tells about the machine that it is on; sizes in bytes.
+
+    is_simulated: there is no machine, so what somebody gave the Node as its capacity is true.
+    """
 
     hostname: str
     ip: str
@@ -33,6 +37,7 @@ class Machine:
     runtime: str
     version: str
     pods: int = PODS_MOST
+    is_simulated: bool = False
 
 
 def node_object(machine: Machine) -> dict[str, Any]:
@@ -73,8 +78,7 @@ def node_status(machine: Machine, node: Object, now: datetime) -> dict[str, Any]
     ]
     return {
         **stored,
-        "capacity": {**(stored.get("capacity") or {}), **amounts},
-        "allocatable": {**(stored.get("allocatable") or {}), **amounts},
+        **_resources(machine, stored, amounts),
         "conditions": [_condition(node, row, now) for row in healthy],
         "addresses": [
             {"type": "InternalIP", "address": machine.ip},
@@ -94,6 +98,14 @@ def node_status(machine: Machine, node: Object, now: datetime) -> dict[str, Any]
             "architecture": machine.architecture,
         },
     }
+
+
+def _resources(machine: Machine, stored: Object, amounts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the node has: a machine's amounts are measured, a simulated node's are believed. Source: KWOK."""
+    capacity, allocatable = stored.get("capacity") or {}, stored.get("allocatable") or {}
+    if not machine.is_simulated:
+        return {"capacity": {**capacity, **amounts}, "allocatable": {**allocatable, **amounts}}
+    return {"capacity": capacity or amounts, "allocatable": allocatable or capacity or amounts, "phase": "Running"}
 
 
 def is_status_due(machine: Machine, node: Object, now: datetime) -> bool:

@@ -122,6 +122,15 @@ def test_a_pod_comes_up_in_order_and_is_ready() -> None:
     assert (status["podIP"], status["hostIP"]) == ("10.124.1.2", "10.0.0.1")
 
 
+def test_an_attempt_that_was_made_but_not_started_is_started_as_itself() -> None:
+    world = World(pod())
+    world.settle()
+    world.end("c", 1)
+    world.state("c", 1, state="created", started_at=0.0)
+    started = [step for step in decide(world.seen, world.now).steps if isinstance(step, StartContainer)]
+    assert [step.attempt for step in started] == [1]
+
+
 def test_the_first_crash_restarts_at_once_and_the_second_waits() -> None:
     world = World(pod())
     world.settle()

@@ -1,5 +1,6 @@
 """What a node says of itself, and when it says it again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,3 +41,12 @@ def test_resources_that_others_added_stay():
     node["status"]["capacity"] = {**node["status"]["capacity"], "example.com/dongle": "4", "cpu": "64"}
     capacity = node_status(MACHINE, node, NOW)["capacity"]
     assert (capacity["example.com/dongle"], capacity["cpu"]) == ("4", "2")
+
+
+def test_a_simulated_node_has_what_it_was_given():
+    machine = replace(MACHINE, is_simulated=True)
+    node = {**node_object(machine), "status": {"capacity": {"cpu": "4", "pods": "20"}}}
+    status = node_status(machine, node, NOW)
+    assert status["capacity"] == status["allocatable"] == {"cpu": "4", "pods": "20"}
+    assert status["phase"] == "Running"
+    assert node_status(machine, node_object(machine), NOW)["allocatable"]["cpu"] == "2"

@@ -36,7 +36,7 @@ class SandboxConfig:
     """What all containers of a pod share.
 
     log_directory holds `<container>/<attempt>.log` in CRI format. `ip` is "" for a pod on the host's network.
-    Limits: memory and pids of 0 mean none.
+    Limits: memory and pids of 0 mean none. labels: the pod's own, as CRI passes them on.
     """
 
     uid: str
@@ -52,6 +52,7 @@ class SandboxConfig:
     dns_options: Sequence[str] = ()
     hosts_file: str = ""
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

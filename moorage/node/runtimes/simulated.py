@@ -12,6 +12,8 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Final
 
 from moorage.aio.clock import Clock
 from moorage.aio.signal import Signal
@@ -52,6 +54,13 @@ class Behaviour:
     oom_killed: bool = False
     exec_exit_code: int = 0
     http_status: int = 200
+
+
+#: What KWOK's nodes do with pods of Jobs: they become ready, then they succeed. The time lets others see the first.
+FINISHING: Final = Behaviour(exits_after=0.1)
+
+#: The label by which the pods of Jobs are known.
+JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 
 
 class SimulatedProcess:
@@ -106,12 +115,23 @@ class _Sandbox:
 
 
 class SimulatedRuntime:
-    """One node's pods. behaviours: a pattern of normalised image names (`*/crash:*`) → Behaviour; the first that fits."""
+    """One node's pods.
+
+    behaviours: a pattern of normalised image names (`*/crash:*`) → Behaviour; the first that fits.
+    of_jobs:    what containers of Jobs' pods do whose image fits no pattern.
+    """
 
     version = "simulated://1"
 
-    def __init__(self, clock: Clock, node_index: int = 1, behaviours: Mapping[str, Behaviour] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        node_index: int = 1,
+        behaviours: Mapping[str, Behaviour] | None = None,
+        of_jobs: Behaviour = Behaviour(),
+    ) -> None:
         self.behaviours: dict[str, Behaviour] = dict(behaviours or {})
+        self._of_jobs = of_jobs
         self.addresses = PodAddresses(node_index)
         self._clock = clock
         self._images: dict[str, ImageStatus] = {}
@@ -119,14 +139,14 @@ class SimulatedRuntime:
         self._listeners: list[asyncio.Queue[str]] = []
         self._changed = Signal()
 
-    def behaviour_of(self, image: str) -> Behaviour:
-        """Return what containers of the image (an id or a reference) do."""
+    def behaviour_of(self, image: str, labels: Mapping[str, str] = MappingProxyType({})) -> Behaviour:
+        """Return what containers of the image (an id or a reference) do, in a pod with these labels."""
         known = next((one for one in self._images.values() if one.id == image), None)
         name = known.reference if known else str(parse_reference(image))
         for pattern, behaviour in self.behaviours.items():
             if fnmatchcase(name, pattern):
                 return behaviour
-        return Behaviour()
+        return self._of_jobs if JOB_LABEL in labels else Behaviour()
 
     async def start(self) -> None:
         """Get ready: nothing to do."""
@@ -179,7 +199,8 @@ class SimulatedRuntime:
             if await self.image_status(config.image) is None:
                 raise RuntimeFailure("ErrImageNeverPull", f'image "{config.image}" is not present on this node')
             state = ContainerState(config.name, config.attempt, identity, "created", image=config.image)
-            sandbox.containers[identity] = _Container(config, self.behaviour_of(config.image), state)
+            behaviour = self.behaviour_of(config.image, sandbox.config.labels)
+            sandbox.containers[identity] = _Container(config, behaviour, state)
         return identity
 
     async def start_container(self, uid: str, container: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from moorage.aio.clock import SystemClock
 from moorage.node.runtimes.runtime import ContainerConfig, RuntimeFailure, SandboxConfig
-from moorage.node.runtimes.simulated import Behaviour, SimulatedRuntime
+from moorage.node.runtimes.simulated import FINISHING, JOB_LABEL, Behaviour, SimulatedRuntime
 from tests.contracts.runtime import RuntimeContract
 
 BEHAVIOURS = {
@@ -86,3 +86,11 @@ async def test_a_test_can_end_a_container_as_out_of_memory() -> None:
     runtime.end_container("uid", container, 137, oom_killed=True)
     (state,) = (await runtime.list_sandboxes())[0].containers
     assert (state.exit_code, state.signal, state.oom_killed) == (137, 9, True)
+
+
+async def test_pods_of_jobs_end_by_themselves_where_nodes_say_so() -> None:
+    runtime = SimulatedRuntime(SystemClock(), behaviours=BEHAVIOURS, of_jobs=FINISHING)
+    labels = {JOB_LABEL: "sum"}
+    assert runtime.behaviour_of("any", labels) is FINISHING
+    assert runtime.behaviour_of("any").exits_after is None
+    assert runtime.behaviour_of("runs", labels) is BEHAVIOURS["*/runs:*"]
