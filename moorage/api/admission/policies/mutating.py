@@ -18,7 +18,9 @@ from moorage.api.admission.policies.programs import Program, Step
 from moorage.api.admission.policies.reinvocation import Key, Reinvocation
 from moorage.api.admission.policies.selection import selected
 from moorage.api.admission.policies.variables import authorizer_for, namespace_of_call, variables_of
+from moorage.api.admission.webhooks.reviews import as_version, from_version
 from moorage.api.authorization import Rbac, Revisions
+from moorage.api.pipeline import kind_of
 from moorage.objects.cel.authorizers import Authorizer
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, name_of, namespace_of
@@ -147,6 +149,8 @@ class _Round:
             "namespaceObject": namespace_of_call(call, self.tools.lookup),
         }
         value = Evaluation(invocation.program, variables).value_of(step)
-        if step.written["patchType"] == "JSONPatch":
-            return self.tools.read(patched(obj, value))
-        return self.tools.read(applied(obj, value, self.tools.type))
+        matched = invocation.matched
+        shown = as_version(obj, call, matched) or obj
+        type_ = self.tools.type if matched is call.resource else kind_of(matched).type
+        result = patched(shown, value) if step.written["patchType"] == "JSONPatch" else applied(shown, value, type_)
+        return self.tools.read(from_version(result, call, matched))

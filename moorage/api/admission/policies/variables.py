@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.api.admission.policies.calls import Call, shown_namespace
+from moorage.api.admission.webhooks.reviews import as_version
 from moorage.api.authorization import Attributes, Rbac
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import User
@@ -35,8 +36,8 @@ def variables_of(call: Call, matched: Resource, param: Object | None, authorizer
     resource = call.resource
     query = Query("", resource.group, resource.version, resource.plural, call.subresource, call.namespace, call.name)
     return {
-        "object": call.obj,
-        "oldObject": call.old,
+        "object": as_version(call.obj, call, matched),
+        "oldObject": as_version(call.old, call, matched),
         "request": call.request(matched),
         "namespaceObject": None,
         "params": param,

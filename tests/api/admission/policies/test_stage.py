@@ -9,7 +9,7 @@ from moorage.api.admission.policies.reinvocation import Reinvocation
 from moorage.api.admission.policies.stage import Policies
 from moorage.api.request import Request, User
 from moorage.objects.errors import StatusError
-from moorage.objects.kinds import builtin
+from moorage.objects.kinds import builtin, resources_in
 from tests.api.objects_at_hand import ObjectsAtHand
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -229,6 +229,44 @@ async def test_the_authorizer_knows_what_the_user_may() -> None:
     assert await cluster.refusal(config_map()) is None
     cluster.validating("authorizer.requestResource.check('delete').allowed()")
     assert await cluster.refusal(config_map()) is not None
+
+
+def autoscaling(policy: str = "Equivalent") -> dict[str, Any]:
+    """Return what selects autoscalers in their newer version."""
+    rule = {"apiGroups": ["autoscaling"], "apiVersions": ["v2"], "operations": ["*"]}
+    return {"matchPolicy": policy, "resourceRules": [{**rule, "resources": ["horizontalpodautoscalers"]}]}
+
+
+def autoscaler() -> dict[str, Any]:
+    target = {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}
+    spec = {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}
+    metadata = {"name": "a", "namespace": "n"}
+    return {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize(("policy", "denied"), [("Equivalent", True), ("Exact", False)])
+async def test_a_policy_sees_objects_in_the_version_that_it_names(policy: str, denied: bool) -> None:
+    cluster = Cluster()
+    text = "request.kind.version == 'v2' && request.requestKind.version == 'v1' && has(object.spec.metrics) && false"
+    cluster.validating(text, matchConstraints=autoscaling(policy))
+    request = Request(JANE, "create", resources_in("autoscaling/v1")["horizontalpodautoscalers"], "n", "", NOW)
+    refused = False
+    try:
+        await cluster.policies.validate(autoscaler(), None, request, cluster.objects)
+    except StatusError as error:
+        refused = "failed expression" in error.message
+    assert refused is denied
+
+
+async def test_a_mutation_in_another_version_comes_back_in_the_own_one() -> None:
+    cluster = Cluster()
+    spec = applying("Object{spec: Object.spec{maxReplicas: 7}}", matchConstraints=autoscaling())
+    cluster.add("mutating", **spec)
+    request = Request(JANE, "create", resources_in("autoscaling/v1")["horizontalpodautoscalers"], "n", "", NOW)
+    draft = autoscaler()
+    await cluster.policies.mutate(draft, None, request, cluster.objects)
+    assert draft["apiVersion"] == "autoscaling/v1"
+    assert (draft["spec"]["maxReplicas"], draft["spec"]["targetCPUUtilizationPercentage"]) == (7, 50)
 
 
 async def test_policies_never_see_policies() -> None:
