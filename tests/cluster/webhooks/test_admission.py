@@ -1,0 +1,326 @@
+"""Admission webhooks from end to end: a control plane, and a real HTTPS server that it asks."""
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from moorage.aio.clock import SystemClock
+from moorage.aio.entropy import SystemEntropy
+from moorage.aio.tasks import Tasks
+from moorage.api.request import Request, User
+from moorage.client.client import Target
+from moorage.cluster.control_plane import ControlPlane
+from moorage.cluster.webhooks.calling import HttpsCaller
+from moorage.objects.encoded import Encoded
+from moorage.objects.errors import StatusError
+from moorage.objects.metadata import Object
+from moorage.store.memory import MemoryStore
+from tests.cluster.webhooks.server import Certificate, WebhookServer, patching
+
+JANE = User("jane", ("dev", "system:authenticated"), extra={"scopes": ["a"]})
+
+
+class Plane:
+    """A control plane with a namespace `n`; `warnings` are those of the last request."""
+
+    def __init__(self, control: ControlPlane, server: WebhookServer, node: "Node") -> None:
+        self.control = control
+        self.server = server
+        self.node = node
+        self.warnings: list[str] = []
+        self._configurations = 0
+
+    def request(self, verb: str, resource: str, name: str = "", subresource: str = "", **query: str) -> Request:
+        row = self.control.api.resources.by_id(resource)
+        assert row is not None
+        self.warnings = []
+        now = self.control.clock.now()
+        namespace = "n" if row.namespaced else ""
+        return Request(JANE, verb, row, namespace, name, now, subresource, query=query, warnings=self.warnings)
+
+    async def create(self, resource: str, obj: dict[str, Any], **query: str) -> dict[str, Any]:
+        row = self.control.api.resources.by_id(resource)
+        assert row is not None
+        whole = {"apiVersion": row.api_version, "kind": row.kind, **obj}
+        answer = await self.control.api.create(self.request("create", resource, **query), whole)
+        return dict(answer.body.object if isinstance(answer.body, Encoded) else answer.body)
+
+    async def config_map(self, name: str = "c", **query: str) -> dict[str, Any]:
+        return await self.create("configmaps", {"metadata": {"name": name}, "data": {"a": "1"}}, **query)
+
+    async def hook(self, sort: str, client: dict[str, Any], **more: Any) -> None:
+        rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps"]}]
+        self._configurations += 1
+        webhook = {
+            "name": f"w{self._configurations}.example.com",
+            "clientConfig": client,
+            "rules": rules,
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            **more,
+        }
+        kind = f"{sort}webhookconfigurations.admissionregistration.k8s.io"
+        await self.create(kind, {"metadata": {"name": f"c{self._configurations}"}, "webhooks": [webhook]})
+
+    async def refusal(self, name: str = "c", **query: str) -> dict[str, Any]:
+        with pytest.raises(StatusError) as refusal:
+            await self.config_map(name, **query)
+        return refusal.value.status()
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
+    clock, entropy = SystemClock(), SystemEntropy()
+    async with Tasks("test") as tasks, WebhookServer(Certificate(tmp_path, "hook.n.svc")) as server:
+        store, node = MemoryStore(), Node()
+        control = ControlPlane(store, clock, entropy, tasks)
+        caller = HttpsCaller(control.lookup, node, clock, entropy)
+        control.webhooks.call_with(caller)
+        await control.open(6443)
+        await control.client.create("namespaces", {"metadata": {"name": "n", "labels": {"env": "dev"}}})
+        yield Plane(control, server, node)
+        await caller.close()
+        await store.close()
+
+
+def allow(_: dict[str, Any]) -> dict[str, Any]:
+    return {"allowed": True}
+
+
+def labelling(key: str) -> Any:
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        labels = {**(asked["object"]["metadata"].get("labels") or {}), key: "yes"}
+        return patching({"op": "add", "path": "/metadata/labels", "value": labels})
+
+    return answer
+
+
+async def test_a_webhook_changes_what_is_stored(plane: Plane) -> None:
+    await plane.hook("mutating", plane.server.on("/m", labelling("x")))
+    created = await plane.config_map()
+    assert created["metadata"]["labels"] == {"x": "yes"}
+    assert (await plane.control.client.get(Target("configmaps", "n", "c")))["metadata"]["labels"] == {"x": "yes"}
+
+
+async def test_a_webhook_is_told_who_does_what_to_which_object(plane: Plane) -> None:
+    await plane.hook("validating", plane.server.on("/v", allow))
+    await plane.config_map(dryRun="All", fieldManager="me")
+    (review,) = plane.server.asked
+    asked = review["request"]
+    assert (review["kind"], review["apiVersion"]) == ("AdmissionReview", "admission.k8s.io/v1")
+    assert asked["kind"] == asked["requestKind"] == {"group": "", "version": "v1", "kind": "ConfigMap"}
+    assert asked["resource"] == asked["requestResource"] == {"group": "", "version": "v1", "resource": "configmaps"}
+    assert (asked["operation"], asked["namespace"], asked["name"]) == ("CREATE", "n", "c")
+    assert asked["userInfo"] == {"username": "jane", "groups": list(JANE.groups), "extra": {"scopes": ["a"]}}
+    assert (asked["dryRun"], asked["oldObject"], asked["object"]["data"]) == (True, None, {"a": "1"})
+    assert asked["options"]["kind"] == "CreateOptions"
+    assert asked["options"]["fieldManager"] == "me"
+
+
+async def test_a_refusal_is_the_webhooks_own(plane: Plane) -> None:
+    status = {"code": 418, "message": "no tea", "reason": "Teapot"}
+    await plane.hook("validating", plane.server.on("/v", lambda _: {"allowed": False, "status": status}))
+    refusal = await plane.refusal()
+    assert refusal["message"] == 'admission webhook "w1.example.com" denied the request: no tea'
+    assert (refusal["code"], refusal["reason"]) == (418, "Teapot")
+
+
+async def test_a_refusal_without_words_is_a_bad_request(plane: Plane) -> None:
+    await plane.hook("mutating", plane.server.on("/v", lambda _: {"allowed": False}))
+    refusal = await plane.refusal()
+    assert refusal["message"] == 'admission webhook "w1.example.com" denied the request without explanation'
+    assert refusal["code"] == 400
+    assert "reason" not in refusal
+
+
+async def test_a_webhook_may_warn(plane: Plane) -> None:
+    await plane.hook("validating", plane.server.on("/v", lambda _: {"allowed": True, "warnings": ["careful"]}))
+    await plane.config_map()
+    assert plane.warnings == ["careful"]
+
+
+async def test_the_failure_policy_decides_about_a_webhook_that_does_not_answer_in_time(plane: Plane) -> None:
+    never = plane.server.on("/never", lambda _: None)
+    await plane.hook("validating", never, timeoutSeconds=1)
+    refusal = await plane.refusal()
+    where = f"https://127.0.0.1:{plane.server.port}/never?timeout=1s"
+    why = f'failed calling webhook "w1.example.com": failed to call webhook: Post "{where}": context deadline exceeded'
+    assert refusal["message"] == f"Internal error occurred: {why}"
+    assert refusal["details"] == {"causes": [{"message": why}]}
+    assert refusal["code"] == 500
+
+
+async def test_a_failure_may_be_ignored(plane: Plane) -> None:
+    await plane.hook("mutating", plane.server.on("/e", lambda _: web.Response(status=500)), failurePolicy="Ignore")
+    await plane.hook("validating", {"url": "https://127.0.0.1:1/"}, failurePolicy="Ignore")
+    assert (await plane.config_map())["metadata"]["name"] == "c"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (web.Response(status=404), "failed to call webhook: the server could not find the requested resource"),
+        (
+            web.Response(status=500, text="oh"),
+            'failed to call webhook: an error on the server ("oh") has prevented the request from succeeding',
+        ),
+        (web.Response(text="{}"), "received invalid webhook response: webhook response was absent"),
+        ({"uid": "x", "allowed": True}, 'received invalid webhook response: expected response.uid="UID", got "x"'),
+        (
+            patching({"op": "add", "path": "/data", "value": {}}),
+            "received invalid webhook response: validating webhook may not return response.patch",
+        ),
+    ],
+)
+async def test_a_bad_answer_is_a_failure(plane: Plane, answer: Any, why: str) -> None:
+    await plane.hook("validating", plane.server.on("/v", lambda _: answer))
+    message = (await plane.refusal())["message"]
+    message = message.replace(plane.server.asked[0]["request"]["uid"], "UID")
+    assert message == f'Internal error occurred: failed calling webhook "w1.example.com": {why}'
+
+
+async def test_a_deletion_shows_what_goes(plane: Plane) -> None:
+    await plane.config_map()
+    await plane.hook("mutating", plane.server.on("/m", allow))
+    await plane.hook("validating", plane.server.on("/v", lambda _: {"allowed": False}))
+    with pytest.raises(StatusError, match="denied the request"):
+        await plane.control.api.delete(plane.request("delete", "configmaps", "c"), None)
+    for review in plane.server.asked:
+        asked = review["request"]
+        assert (asked["operation"], asked["object"], asked["oldObject"]["data"]) == ("DELETE", None, {"a": "1"})
+        assert asked["options"]["kind"] == "DeleteOptions"
+    assert len(plane.server.asked) == 2
+
+
+async def test_an_update_shows_both_states_and_a_subresource_its_kind(plane: Plane) -> None:
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}}}
+    spec["template"]["spec"] = {"containers": [{"name": "c", "image": "i"}]}
+    await plane.create("deployments.apps", {"metadata": {"name": "d"}, "spec": spec})
+    rules = [{"apiGroups": ["apps"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["deployments/*"]}]
+    change = patching({"op": "replace", "path": "/spec/replicas", "value": 7})
+    await plane.hook("mutating", plane.server.on("/m", lambda _: change), rules=rules)
+    patch = {"spec": {"replicas": 3}}
+    request = plane.request("patch", "deployments.apps", "d", "scale")
+    answer = await plane.control.api.patch(request, patch, "application/merge-patch+json")
+    assert answer.body["spec"] == {"replicas": 7}  # type: ignore[index]
+    asked = plane.server.asked[0]["request"]
+    assert asked["kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    assert (asked["subResource"], asked["requestSubResource"]) == ("scale", "scale")
+    assert (asked["oldObject"]["spec"], asked["object"]["spec"]) == ({"replicas": 1}, {"replicas": 3})
+
+
+async def test_an_eviction_and_a_connection_are_asked_about_as_such(plane: Plane) -> None:
+    container = {"name": "c", "image": "i"}
+    await plane.control.client.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "n"}})
+    await plane.create("pods", {"metadata": {"name": "p"}, "spec": {"containers": [container]}})
+    rules = [{"apiGroups": [""], "apiVersions": ["*"], "operations": ["CREATE", "CONNECT"], "resources": ["pods/*"]}]
+    await plane.hook("validating", plane.server.on("/v", lambda _: {"allowed": False}), rules=rules)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+    with pytest.raises(StatusError, match="denied the request"):
+        await plane.control.api.create(plane.request("create", "pods", "p", "eviction"), eviction)
+    options = {"apiVersion": "v1", "kind": "PodExecOptions", "command": ["sh"]}
+    with pytest.raises(StatusError, match="denied the request"):
+        await plane.control.api.connect(plane.request("connect", "pods", "p", "exec"), options)
+    told = [(each["request"]["operation"], each["request"]["kind"]["kind"]) for each in plane.server.asked]
+    assert told == [("CREATE", "Eviction"), ("CONNECT", "PodExecOptions")]
+    assert plane.server.asked[1]["request"]["object"]["command"] == ["sh"]
+
+
+async def test_who_wants_it_is_asked_again_when_a_later_one_changed_the_object(plane: Plane) -> None:
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    def answer(key: str) -> Any:
+        def label(asked: dict[str, Any]) -> dict[str, Any]:
+            seen.append((key, asked["object"]["metadata"].get("labels") or {}))
+            return dict(labelling(key)(asked))
+
+        return label
+
+    await plane.hook("mutating", plane.server.on("/a", answer("a")), reinvocationPolicy="IfNeeded")
+    await plane.hook("mutating", plane.server.on("/b", answer("b")))
+    created = await plane.config_map()
+    assert created["metadata"]["labels"] == {"a": "yes", "b": "yes"}
+    assert seen == [("a", {}), ("b", {"a": "yes"}), ("a", {"a": "yes", "b": "yes"})]
+
+
+async def test_conditions_selectors_and_configurations_themselves_are_left_out(plane: Plane) -> None:
+    deny = plane.server.on("/v", lambda _: {"allowed": False})
+    everything = [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}]
+    conditions = [{"name": "only-x", "expression": "object.metadata.name == 'x'"}]
+    await plane.hook("validating", deny, rules=everything, matchConditions=conditions)
+    await plane.hook("validating", deny, rules=everything, namespaceSelector={"matchLabels": {"env": "prod"}})
+    await plane.hook("validating", deny, objectSelector={"matchLabels": {"a": "b"}})
+    await plane.config_map()
+    assert plane.server.asked == []
+    await plane.refusal("x")
+
+
+class Node:
+    """Reaches ports inside pods: all of them are the server's."""
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[str, int]] = []
+        self.port = 0
+
+    async def dial(self, pod: Object, port: int) -> socket.socket:
+        """Connect to the server, whatever the pod's port is."""
+        self.dialled.append((pod["metadata"]["name"], port))
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.setblocking(False)
+        return connection
+
+
+async def test_a_service_leads_to_a_pod_through_its_node(plane: Plane) -> None:
+    spec = {"ports": [{"port": 443, "targetPort": 8443}]}
+    await plane.create("services", {"metadata": {"name": "hook"}, "spec": spec})
+    client = {"service": {"namespace": "n", "name": "hook", "path": "/v"}, "caBundle": plane.server.certificate.bundle}
+    plane.server.on("/v", allow)
+    await plane.hook("validating", client)
+    message = (await plane.refusal())["message"]
+    assert message.endswith('Post "https://hook.n.svc:443/v?timeout=10s": no endpoints available for service "hook"')
+    await plane.control.client.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "n"}})
+    await plane.create("pods", {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    target = {"kind": "Pod", "namespace": "n", "name": "p"}
+    metadata = {"name": "hook-1", "namespace": "n", "labels": {"kubernetes.io/service-name": "hook"}}
+    ports, endpoints = [{"port": 8443}], [{"addresses": ["10.1.2.3"], "targetRef": target}]
+    slices = {"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": endpoints}
+    await plane.control.client.create("endpointslices.discovery.k8s.io", slices)
+    plane.node.port = plane.server.port
+    assert (await plane.config_map())["metadata"]["name"] == "c"
+    assert plane.node.dialled == [("p", 8443)]
+
+
+async def test_an_external_name_leads_to_a_tunnel_on_this_machine(plane: Plane) -> None:
+    spec = {"type": "ExternalName", "externalName": "localhost"}
+    await plane.create("services", {"metadata": {"name": "hook"}, "spec": spec})
+    plane.server.on("/v", allow)
+    service = {"namespace": "n", "name": "hook", "path": "/v", "port": plane.server.port}
+    await plane.hook("validating", {"service": service, "caBundle": plane.server.certificate.bundle})
+    await plane.config_map()
+    assert len(plane.server.asked) == 1
+
+
+async def test_a_certificate_must_be_signed_by_the_bundle(plane: Plane, tmp_path: Path) -> None:
+    client = {**plane.server.on("/v", allow), "caBundle": Certificate(tmp_path).bundle}
+    await plane.hook("validating", client)
+    expected = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+    assert (await plane.refusal())["message"].endswith(expected)
+
+
+async def test_a_connection_is_used_again(plane: Plane) -> None:
+    await plane.hook("validating", plane.server.on("/v", allow))
+    for name in "abc":
+        await plane.config_map(name)
+    assert len(plane.server.asked) == 3
+    assert len(plane.server.connections) == 1
+
+
+async def test_what_a_patch_makes_is_read_as_a_body_is(plane: Plane) -> None:
+    await plane.hook("mutating", plane.server.on("/m", lambda _: patching({"op": "add", "path": "/data", "value": 5})))
+    refusal = await plane.refusal()
+    assert refusal["code"] == 500
+    assert refusal["message"].startswith("Internal error occurred: ")
