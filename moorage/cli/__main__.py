@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "down": ("down", "Stop a cluster; its data stays unless told otherwise."),
     "status": ("status", "Say whether a cluster runs, and what it consists of."),
     "kubeconfig": ("kubeconfig", "Print the administrator's kubeconfig."),
+    "why": ("why", "Say why an object is not as wished, what holds it up, and what mends it."),
     "logs": ("logs", "Print what the cluster's own process says."),
     "image": ("image", "Load, list and remove images for the cluster's nodes."),
     "demo": ("demo", "Play a lesson on a running cluster."),

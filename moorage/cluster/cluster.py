@@ -17,6 +17,7 @@ from moorage.cluster.image_verbs import image_verbs
 from moorage.cluster.instance import Instance, last_facts
 from moorage.cluster.nodes import Nodes, endpoint_address
 from moorage.cluster.process import StartFailed
+from moorage.cluster.story_verb import story_verbs
 from moorage.cluster.webhooks.calling import HttpsCaller
 from moorage.objects.metadata import format_time
 from moorage.store.errors import StoreDamaged, StoreError
@@ -67,7 +68,8 @@ class Cluster:
         if config.nodes or config.simulated_nodes:
             say(_ready_text(config))
         nodes = self._nodes
-        self._socket = ControlServer(config.directory, image_verbs(lambda: nodes.images))
+        stories = story_verbs(lambda: control.reconciler.story if control.reconciler is not None else None)
+        self._socket = ControlServer(config.directory, {**image_verbs(lambda: nodes.images), **stories})
         await self._socket.start()
         self._publish(pki, port)
 

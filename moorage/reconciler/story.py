@@ -61,7 +61,7 @@ class Story:
 
     def dump(self) -> bytes:
         """Return all entries as a JSON list."""
-        return orjson.dumps([_plain(entry) for entry in self._entries])
+        return orjson.dumps([plain(entry) for entry in self._entries])
 
 
 def describe(action: Action) -> str:
@@ -97,8 +97,6 @@ _VERBS: Final[dict[type, str]] = {
 }
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
-    plain: dict[str, Any] = entry._asdict()
-    plain["at"] = format_micro_time(entry.at)
-    plain["ref"] = entry.ref._asdict()
-    return plain
+def plain(entry: Entry) -> dict[str, Any]:
+    """Return an entry as JSON has it."""
+    return {**entry._asdict(), "at": format_micro_time(entry.at), "ref": entry.ref._asdict()}
