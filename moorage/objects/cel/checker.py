@@ -13,6 +13,7 @@ from moorage.objects.cel.types import (
     BYTES,
     DOUBLE,
     DYN,
+    FREE,
     INT,
     NULL,
     STRING,
@@ -137,9 +138,9 @@ class _Checker:
         return map_of(self._joined(node.args[::2], keys), self._joined(node.args[1::2], values))
 
     def _joined(self, nodes: Sequence[Node], types: Sequence[CelType]) -> CelType:
-        """Return the type that all of these have, dyn for none; what has another one is wrong."""
+        """Return the type that all of these have, any for none; what has another one is wrong."""
         if not types:
-            return DYN
+            return FREE
         bindings: Bindings = {}
         joined = CelType("A")
         for node, found in zip(nodes, types, strict=True):

@@ -22,6 +22,8 @@ class CelType(NamedTuple):
     def __str__(self) -> str:
         if self.name == "null_type":
             return "null"
+        if self.name == "dyn":
+            return "dyn"
         if self.name in _LONG_NAMES:
             return _LONG_NAMES[self.name]
         if self.name == "optional":
@@ -32,6 +34,8 @@ class CelType(NamedTuple):
 
 
 DYN: Final = CelType("dyn")
+#: What an empty list or map holds: anything, and nothing against a better known type.
+FREE: Final = CelType("dyn", (CelType("free"),))
 BOOL: Final = CelType("bool")
 INT: Final = CelType("int")
 UINT: Final = CelType("uint")
@@ -99,6 +103,9 @@ def fits(given: CelType, wanted: CelType, bindings: Bindings) -> bool:
         if bound is None or bound.name == "dyn":
             bindings[wanted.name] = given
             return True
+        if _is_open(bound) and fits(given, bound, bindings):
+            bindings[wanted.name] = given
+            return True
         if given.name == "dyn" or fits(given, bound, bindings):
             return True
         return _widens(given, wanted.name, bound, bindings)
@@ -113,6 +120,11 @@ def fits(given: CelType, wanted: CelType, bindings: Bindings) -> bool:
     return len(given.args) == len(wanted.args) and all(
         fits(one, other, bindings) for one, other in zip(given.args, wanted.args, strict=True)
     )
+
+
+def _is_open(type_: CelType) -> bool:
+    """Tell whether a type is one of an empty list or map, or holds such ones."""
+    return type_ is FREE or type_ == FREE or any(map(_is_open, type_.args))
 
 
 def _widens(given: CelType, name: str, bound: CelType, bindings: Bindings) -> bool:

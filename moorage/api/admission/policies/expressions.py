@@ -77,7 +77,7 @@ def _is_exactly(found: CelType, wanted: CelType) -> bool:
 
 
 def _declared(type_: CelType) -> str:
-    if type_.args and type_.name != "optional":
+    if type_.args and type_.name not in ("optional", "dyn"):
         return f"{type_.name}({', '.join(map(_declared, type_.args))})"
     return _DECLARED.get(type_.name) or str(type_)
 

@@ -45,6 +45,8 @@ def test_a_validation_names_what_it_may(validation: dict[str, Any], cause: str) 
         ("ApplyConfiguration", "has(variables.n) ? Object{} : Object{spec: Object.spec{}}", ""),
         ("JSONPatch", "[]", "must evaluate to list(JSONPatch) but got list(dyn)"),
         ("JSONPatch", "[JSONPatch{op: 'add', path: '/' + jsonpatch.escapeKey('a/b'), value: {'a': variables.n}}]", ""),
+        ("JSONPatch", "has(object.a) ? [] : [JSONPatch{op: 'remove', path: '/a'}]", ""),
+        ("JSONPatch", "[] + (has(object.a) ? [JSONPatch{op: 'remove', path: '/a'}] : [])", ""),
         ("JSONPatch", "[JSONPatch{op: 1}]", "expected type of field 'op' is 'string' but provided type is 'int'"),
     ],
 )
