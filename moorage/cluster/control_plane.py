@@ -60,10 +60,12 @@ class ControlPlane:
         await publish_api(self.client, self.lookup, api_address, api_port)
 
     async def grant(self) -> None:
-        """Create the roles and bindings that every cluster has. They are needed by nobody who is already there."""
+        """Create the roles, bindings and APIServices that every cluster has. Nobody who is already there needs them."""
         from moorage.api.bootstrap_policy import bootstrap_objects
+        from moorage.objects.api_services import RESOURCE, builtin_api_services
 
         await create_missing(self.client, self.lookup, bootstrap_objects())
+        await create_missing(self.client, self.lookup, ((RESOURCE, each) for each in builtin_api_services()))
 
     def _follow_definitions(self, settings: "Settings") -> None:
         """Start controllers for resources that are defined from now on. Those of a resource that goes just fall silent."""

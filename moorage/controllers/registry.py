@@ -29,6 +29,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     """Return every controller, in the order in which they are started."""
     from moorage.controllers import (
         admission_policies,
+        api_services,
         cluster_role_aggregation,
         cronjob,
         custom_resources,
@@ -80,6 +81,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         protection.VOLUME_CONTROLLER,
         expansion.controller_for(settings.provisioners),
         custom_resources.CONTROLLER,
+        api_services.CONTROLLER,
         garbage_collector.controller_for(_collector(settings), _collectable(settings)),
         namespaces.controller_for(content),
         service_cidrs.CONTROLLER,
