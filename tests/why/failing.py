@@ -96,6 +96,8 @@ async def _live(loop: SimulationLoop, work: Callable[[Failing], Awaitable[None]]
             runtime.behaviours.update(IMAGES)
         await cluster.start()
         try:
-            await work(Failing(cluster, clock, weather))
+            failing = Failing(cluster, clock, weather)
+            await failing.until("serviceaccounts", "default", "is there")  # before that no pods can be made
+            await work(failing)
         finally:
             await cluster.crash()
