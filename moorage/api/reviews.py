@@ -119,7 +119,7 @@ class Reviews:
         account = found(tools, request).object
         resource = find_resource("authentication.k8s.io", "v1", "tokenrequests")
         draft = draft if resource is None else decoded(kind_of(resource), request, draft, request.raw)
-        check_request(draft)
+        check_request(draft, account)
         spec = {
             "audiences": [ISSUER],
             "expirationSeconds": DEFAULT_SECONDS,

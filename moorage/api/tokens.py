@@ -183,6 +183,9 @@ def bound_object(spec: Object, account: Object, lookup: Lookup) -> Object | None
     found = lookup.get(resource, "" if kind == "Node" else namespace_of(account), name)
     if found is None:
         raise not_found(resource, "", name)
+    if kind == "Pod" and found["spec"].get("serviceAccountName", "") != name_of(account):
+        text = f'cannot bind token for serviceaccount "{name_of(account)}" to pod running with different serviceaccount'
+        raise BadRequest(f"{text} name.")
     wanted = reference.get("uid")
     if wanted and wanted != uid_of(found):
         raise conflict(
@@ -195,9 +198,23 @@ def bound_object(spec: Object, account: Object, lookup: Lookup) -> Object | None
     return {**found, "kind": kind}
 
 
-def check_request(draft: Draft) -> None:
-    """Refuse a TokenRequest with a lifetime that cannot be. Raises Invalid."""
-    seconds = (draft.get("spec") or {}).get("expirationSeconds")
+def check_request(draft: Draft, account: Object) -> None:
+    """Refuse a TokenRequest about another account, or with a lifetime that cannot be.
+
+    Raises BadRequest, Invalid, Conflict.
+    """
+    metadata, spec = draft.get("metadata") or {}, draft.get("spec") or {}
+    name, namespace, uid = (metadata.get(field) or "" for field in ("name", "namespace", "uid"))
+    if namespace and namespace != namespace_of(account):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    if name and name != name_of(account):
+        text = f'Invalid value: "{name}": must match the service account name if specified'
+        raise _invalid_request(name_of(account), Cause("FieldValueInvalid", text, "metadata.name"))
+    if uid and uid != uid_of(account):
+        theirs = f"the UID in the token request ({uid})"
+        text = f"{theirs} does not match the UID of the service account ({uid_of(account)})"
+        raise conflict("TokenRequest", "authentication.k8s.io", name_of(account), text)
+    seconds = spec.get("expirationSeconds")
     if seconds is None:
         return
     text = ""
@@ -206,5 +223,8 @@ def check_request(draft: Draft) -> None:
     elif seconds > SECONDS_MOST:
         text = f"Invalid value: {seconds}: may not specify a duration larger than 2^32 seconds"
     if text:
-        cause = Cause("FieldValueInvalid", text, "spec.expirationSeconds")
-        raise invalid("TokenRequest", "authentication.k8s.io", "", [cause])
+        raise _invalid_request("", Cause("FieldValueInvalid", text, "spec.expirationSeconds"))
+
+
+def _invalid_request(name: str, cause: Cause) -> Exception:
+    return invalid("TokenRequest", "authentication.k8s.io", name, [cause])

@@ -67,6 +67,37 @@ def validate_cidr(path: str, text: str) -> list[Cause]:
     return each_invalid(path, text, cidr_problems(text))
 
 
+def ip_warnings(path: str, text: str) -> list[str]:
+    """Return the warning about an address that is written unusually: `0` before digits, or IPv6 not as in RFC 5952."""
+    bare = ".".join(part.lstrip("0") or "0" for part in text.split(".")) if ":" not in text else text
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return []
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if bare != text or mapped is not None:
+        return [f'{path}: non-standard IP address "{text}" is invalid: use "{mapped or address}"']
+    if str(address) != text:
+        return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{address}")']
+    return []
+
+
+def cidr_warnings(path: str, text: str) -> list[str]:
+    """Return the warnings about a block that is written unusually, or has bits after its prefix."""
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        return []
+    texts = []
+    if interface.ip != interface.network.network_address:
+        single = f"{interface.ip}/{interface.max_prefixlen}"
+        use = f'should be "{interface.network}" or "{single}"?'
+        texts.append(f'{path}: CIDR value "{text}" is ambiguous in this context ({use})')
+    if not texts and interface.version == 6 and str(interface) != text:
+        texts.append(f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{interface}")')
+    return texts
+
+
 def validate_endpoint_ip(path: str, text: str) -> list[Cause]:
     """Return the causes of an address that cannot be an endpoint: unspecified, loopback, link-local."""
     causes: list[Cause] = []

@@ -135,8 +135,11 @@ def _keeps_zero(field: Field) -> bool:
     return not field.omit_zero and (field.pointer or field.always or field.value.kind in _NEVER_EMPTY)
 
 
-#: Lists that defaulting and validation tell from none when they are empty. They are refused then, so none is stored.
-_EMPTY_IS_MEANT: Final = frozenset({("HPAScalingRules", "policies")})
+#: Lists and maps that defaulting and validation tell from none when they are empty. They are refused or dropped there,
+#: so none is stored.
+_EMPTY_IS_MEANT: Final = frozenset(
+    {("HPAScalingRules", "policies"), ("PersistentVolumeSpec", "capacity"), ("IngressSpec", "rules")}
+)
 
 #: Kinds that `omitempty` does not apply to: Go structs.
 _NEVER_EMPTY: Final = frozenset({"struct", "quantity", "int-or-string", "time", "micro-time", "duration", "raw"})

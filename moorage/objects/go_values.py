@@ -1,12 +1,13 @@
-"""How Go's %v prints decoded JSON; some messages of the API show whole values so.
+"""How Go's %v prints decoded JSON, and what its decoder says about wrong JSON; messages of the API show both.
 
 Source: package fmt (Go 1.25): maps are sorted by key, texts stand bare.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["go_text", "go_type"]
+__all__ = ["decode_go", "go_text", "go_type"]
 
 
 def go_text(value: Any) -> str:
@@ -45,3 +46,28 @@ def _float_text(number: float) -> str:
         return str(int(number))
     text = repr(number)
     return text if "e" in text or abs(number) >= 1e-4 else f"{number:e}"
+
+
+def decode_go(text: str) -> tuple[Any, str]:
+    """Return the decoded JSON of a text, and what Go's decoder says is wrong with it, "" for nothing."""
+    try:
+        return json.loads(text), ""
+    except ValueError:
+        return None, _json_problem(text)
+
+
+def _json_problem(text: str) -> str:
+    """Return what Go's JSON decoder says about the first wrong character."""
+    stripped = text.lstrip()
+    if not stripped:
+        return "unexpected end of JSON input"
+    for literal in ("null", "true", "false"):
+        if stripped[0] == literal[0]:
+            for index, char in enumerate(literal[1:], 1):
+                if index >= len(stripped):
+                    return "unexpected end of JSON input"
+                if stripped[index] != char:
+                    return f"invalid character '{stripped[index]}' in literal {literal} (expecting '{char}')"
+    if stripped[0] in '{["-0123456789':
+        return "unexpected end of JSON input"
+    return f"invalid character '{stripped[0]}' looking for beginning of value"

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from moorage.api.write import _keep_hidden
 from moorage.objects.errors import Conflict, Forbidden, Invalid
+from moorage.objects.managed_fields import Hidden
 from tests.api.world import NOW, World
 
 CONFIG = {"metadata": {"name": "a"}, "data": {"k": "1"}}
@@ -68,3 +70,10 @@ async def test_jobs_take_the_labels_of_their_template_when_they_are_right(world:
     with pytest.raises(Invalid) as refusal:
         await world.create("jobs.batch", {"metadata": {"name": "a" * 64}, "spec": {"template": template}})
     assert [cause.field for cause in refusal.value.causes] == ["spec.template.labels"]
+
+
+def test_metadata_that_a_status_endpoint_keeps_stands_in_the_order_of_the_objects():
+    old = {"name": "a", **{f"f{number}": "old" for number in range(20)}}
+    metadata = {"resourceVersion": "1", **dict.fromkeys(old, "new"), "extra": "new"}
+    _keep_hidden(metadata, old, Hidden(frozenset({"metadata"}), frozenset()), everything=False)
+    assert list(metadata.items()) == [("resourceVersion", "1"), *old.items()]

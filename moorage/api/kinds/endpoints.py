@@ -9,9 +9,9 @@ from typing import Any
 
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
-from moorage.objects.addresses import ip_problems, validate_endpoint_ip
+from moorage.objects.addresses import ip_problems, ip_warnings, validate_endpoint_ip
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object, name_of
+from moorage.objects.metadata import Object, labels_of, name_of
 from moorage.objects.validation import (
     dns1123_label_problems,
     dns1123_subdomain_problems,
@@ -82,6 +82,19 @@ def _validate_port(path: str, port: Part, *, needs_name: bool) -> list[Cause]:
     if (application := port.get("appProtocol")) is not None:
         causes += each_invalid(f"{path}.appProtocol", application, qualified_name_problems(application))
     return causes
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about: addresses that are written unusually."""
+    del old
+    texts: list[str] = []
+    if labels_of(obj).get("endpoints.kubernetes.io/managed-by") == "endpoint-controller":
+        return texts
+    for index, subset in enumerate(obj.get("subsets") or ()):
+        for field in ("addresses", "notReadyAddresses"):
+            for position, address in enumerate(subset.get(field) or ()):
+                texts += ip_warnings(f"subsets[{index}].{field}[{position}].ip", address.get("ip") or "")
+    return texts
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

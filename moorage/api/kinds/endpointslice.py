@@ -11,7 +11,7 @@ from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.endpoints import PROTOCOLS
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
-from moorage.objects.addresses import ip_problems, is_ipv6, validate_endpoint_ip
+from moorage.objects.addresses import ip_problems, ip_warnings, is_ipv6, validate_endpoint_ip
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, generation_of, labels_of, name_of
 from moorage.objects.validation import (
@@ -44,8 +44,7 @@ def default(draft: dict[str, Any]) -> None:
 
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of an EndpointSlice."""
-    if obj.get("addressType") == "FQDN":
-        request.warn("spec.addressType: FQDN endpoints are deprecated")
+    del request
     family = obj.get("addressType") or ""
     causes: list[Cause] = []
     if not family:
@@ -54,6 +53,23 @@ def validate(obj: Object, request: Request) -> list[Cause]:
         causes.append(not_supported("addressType", family, _TYPES))
     causes += _validate_endpoints(obj.get("endpoints") or [], family)
     return causes + _validate_ports(obj.get("ports") or [])
+
+
+#: The controllers that mend addresses themselves.
+_MENDERS = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about: names instead of addresses, addresses that are written unusually."""
+    texts = []
+    if old is None and obj.get("addressType") == "FQDN":
+        texts.append("spec.addressType: FQDN endpoints are deprecated")
+    if labels_of(obj).get("endpointslice.kubernetes.io/managed-by") in _MENDERS:
+        return texts
+    for index, endpoint in enumerate(obj.get("endpoints") or ()):
+        for position, address in enumerate(endpoint.get("addresses") or ()):
+            texts += ip_warnings(f"endpoints[{index}].addresses[{position}]", address)
+    return texts
 
 
 def _validate_endpoints(endpoints: list[Part], family: str) -> list[Cause]:

@@ -43,6 +43,20 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     """Start without an address."""
     del request, lookup
     draft["status"] = {"loadBalancer": {}}
+    _forget_no_rules(draft)
+
+
+def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) -> None:
+    """Store no empty list of rules."""
+    del old, request, lookup
+    _forget_no_rules(draft)
+
+
+def _forget_no_rules(draft: Draft) -> None:
+    """Drop an empty list of rules, unless it is all there is: then it is refused, and shown."""
+    spec = draft.get("spec") or {}
+    if spec.get("rules") == [] and spec.get("defaultBackend") is not None:
+        del spec["rules"]
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Request
-from moorage.objects.addresses import cidr_problems, validate_cidr
+from moorage.objects.addresses import cidr_problems, cidr_warnings, validate_cidr
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, name_of
 from moorage.objects.selector_rules import selector_text, validate_label_selector
@@ -106,6 +106,21 @@ def _validate_block(path: str, block: Part) -> list[Cause]:
 
 def _is_inside(part: Any, whole: Any) -> bool:
     return bool(part.version == whole.version and part != whole and part.subnet_of(whole))
+
+
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about: blocks that are written unusually."""
+    del old
+    spec, texts = obj.get("spec") or {}, []
+    for field, side in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(spec.get(field) or ()):
+            for position, peer in enumerate(rule.get(side) or ()):
+                if block := peer.get("ipBlock"):
+                    path = f"spec.{field}[{index}].{side}[{position}].ipBlock"
+                    texts += cidr_warnings(f"{path}.cidr", block.get("cidr") or "")
+                    for number, text in enumerate(block.get("except") or ()):
+                        texts += cidr_warnings(f"{path}.except[{number}]", text)
+    return texts
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

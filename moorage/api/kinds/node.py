@@ -14,7 +14,8 @@ from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.addresses import is_ipv6, validate_cidr
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object, labels_of, name_of
+from moorage.objects.go_values import decode_go
+from moorage.objects.metadata import Object, annotations_of, labels_of, name_of
 from moorage.objects.validation import (
     duplicate,
     each_invalid,
@@ -26,17 +27,25 @@ from moorage.objects.validation import (
     required,
 )
 
+#: Annotations of alpha that are still judged.
+_TAINTS = "scheduler.alpha.kubernetes.io/taints"
+_AVOIDED = "scheduler.alpha.kubernetes.io/preferAvoidPods"
 _ROLE = "node-role.kubernetes.io/"
 
 
-def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
-    """Let both forms of the pod network say the same."""
-    del request, lookup
+def default(draft: Draft) -> None:
+    """Let both forms of the pod network say the same; where they differ, the single one is meant."""
     spec = draft.setdefault("spec", {})
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
-    elif spec.get("podCIDRs") and not spec.get("podCIDR"):
-        spec["podCIDR"] = spec["podCIDRs"][0]
+    one, several = spec.get("podCIDR"), spec.get("podCIDRs")
+    if one and (not several or several[0] != one):
+        spec["podCIDRs"] = [one]
+    elif several and not one:
+        spec["podCIDR"] = several[0]
+
+
+def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
+    """Write the parts of the status that are always there."""
+    del request, lookup
     status = draft.setdefault("status", {})
     status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {}).setdefault("Port", 0)
     status.setdefault("nodeInfo", {})
@@ -51,9 +60,36 @@ def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) 
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a node."""
     spec = obj.get("spec") or {}
-    causes = _validate_taints("metadata.taints", spec.get("taints") or [])
+    causes = _validate_annotations(annotations_of(obj)) if obj["metadata"].get("annotations") else []
+    causes += _validate_taints("metadata.taints", spec.get("taints") or [])
     causes += _validate_networks("spec.podCIDRs", spec.get("podCIDRs") or [])
     return causes + (_validate_amounts(obj.get("status") or {}) if request.verb == "create" else [])
+
+
+def _validate_annotations(annotations: Mapping[str, str]) -> list[Cause]:
+    """Return what is wrong with the annotations of alpha that say what the spec says today, or nothing does."""
+    path = "metadata.annotations"
+    causes: list[Cause] = []
+    if text := annotations.get(_TAINTS):
+        taints, problem = decode_go(text)
+        if problem:
+            causes.append(invalid(path, _TAINTS, problem))
+        elif isinstance(taints, list) and taints:
+            causes += _validate_taints(f"{path}.{_TAINTS}", taints)
+    if text := annotations.get(_AVOIDED):
+        avoided, problem = decode_go(text)
+        if problem:
+            return [*causes, invalid(f"{path}.AvoidPods", _AVOIDED, problem)]
+        entries = avoided.get("preferAvoidPods") if isinstance(avoided, dict) else None
+        for index, entry in enumerate(entries or ()):
+            place = f"{path}.{_AVOIDED}[{index}].PodSignature"
+            controller = (entry.get("podSignature") or {}).get("podController")
+            if controller is None:
+                causes.append(required(place))
+            elif controller.get("controller") is False:
+                where = f"{place}.PodController.Controller"
+                causes.append(invalid(where, controller["controller"], "must point to a controller"))
+    return causes
 
 
 def _validate_amounts(status: Mapping[str, Any]) -> list[Cause]:
@@ -102,7 +138,8 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     if before and before != after:
         causes.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
     if old_spec.get("providerID") and new_spec.get("providerID") != old_spec["providerID"]:
-        causes.append(invalid("spec.providerID", None, "field cannot be modified once set"))
+        done = "modified" if new_spec.get("providerID") else "cleared"
+        causes.append(invalid("spec.providerID", None, f"field cannot be {done} once set"))
     if (new_spec.get("externalID") or "") != (old_spec.get("externalID") or ""):
         causes.append(forbidden("spec.externalID", "may not be updated"))
     return causes

@@ -10,13 +10,14 @@ from typing import Any
 from moorage.api.admission.default_storage_class import CLASS_ANNOTATION
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.pod_spec.claim_spec import validate_claim_spec
+from moorage.api.kinds.pod_spec.resources import validate_quantity
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
 from moorage.objects.internal_form import difference_text, internal_form
 from moorage.objects.metadata import Object, annotations_of, is_terminating, name_of
 from moorage.objects.quantity import NANO, parse_quantity
-from moorage.objects.validation import forbidden, invalid, not_supported
+from moorage.objects.validation import each_invalid, forbidden, invalid, not_supported, qualified_name_problems
 
 Part = Mapping[str, Any]
 
@@ -41,22 +42,26 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     """Start pending; both forms of the source say the same."""
     del request, lookup
     draft["status"] = {"phase": "Pending"}
-    _align_sources(draft.setdefault("spec", {}))
+    _align_sources(draft.setdefault("spec", {}), {})
 
 
-def _align_sources(spec: Draft) -> None:
-    """Drop what is neither a claim nor a snapshot from the old field; then let both fields say the same."""
-    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source and not _is_claim_or_snapshot(source):
-        spec.pop("dataSource")
-        source = None
-    if reference and reference.get("namespace"):
+def _align_sources(spec: Draft, before: Part) -> None:
+    """Drop what is neither a claim nor a snapshot from the old field; then let both fields say the same.
+
+    before: the stored specification; what it has of a source was accepted once, so nothing is dropped.
+    """
+    reference = spec.get("dataSourceRef")
+    if reference and reference.get("namespace") and before.get("dataSourceRef") is None:
         # Sources in other namespaces are behind a feature gate that is off.
         spec.pop("dataSourceRef")
-        return
-    if source and not reference:
+        reference = None
+    had_none = before.get("dataSource") is None and before.get("dataSourceRef") is None
+    if had_none and reference is None and not _is_claim_or_snapshot(spec.get("dataSource") or {}):
+        spec.pop("dataSource", None)
+    source = spec.get("dataSource")
+    if source is not None and reference is None:
         spec["dataSourceRef"] = dict(source)
-    elif reference and not source:
+    elif reference is not None and source is None and not reference.get("namespace"):
         spec["dataSource"] = {
             "apiGroup": None,
             **{key: value for key, value in reference.items() if key != "namespace"},
@@ -64,8 +69,6 @@ def _align_sources(spec: Draft) -> None:
 
 
 def _is_claim_or_snapshot(source: Part) -> bool:
-    if not source.get("name"):
-        return False
     return (source.get("apiGroup") or "", source.get("kind")) in {("", "PersistentVolumeClaim"), _SNAPSHOT}
 
 
@@ -73,7 +76,7 @@ def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) 
     """Keep the status; align both forms of the source."""
     del request, lookup
     draft["status"] = old.get("status") or {}
-    _align_sources(draft.setdefault("spec", {}))
+    _align_sources(draft.setdefault("spec", {}), old.get("spec") or {})
 
 
 def validate(obj: Object, request: Request) -> list[Cause]:
@@ -86,53 +89,75 @@ def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
     """Return what of a claim may not change so."""
     del request
     new_spec, old_spec = obj.get("spec") or {}, old.get("spec") or {}
-    is_bound = (old.get("status") or {}).get("phase") == "Bound"
     causes: list[Cause] = []
-    allowed = dict(new_spec)
-    # A claim that nobody bound yet may be given its volume, and a class that it did not have.
-    if not old_spec.get("volumeName") and new_spec.get("volumeName"):
-        allowed.pop("volumeName")
-    if not old_spec.get("storageClassName") and "storageClassName" not in old_spec:
-        allowed.pop("storageClassName", None)
-    if is_bound:
-        allowed = _with_requests_of(allowed, old_spec)
-        allowed.pop("volumeAttributesClassName", None)
-        if "volumeAttributesClassName" in old_spec:
-            allowed["volumeAttributesClassName"] = old_spec["volumeAttributesClassName"]
-    before, after = internal_form("ClaimSpec", old_spec), internal_form("ClaimSpec", allowed)
-    if text := difference_text(before, after):
+    after, before = dict(new_spec), dict(old_spec)
+    if not old_spec.get("volumeName"):  # the volume is given once
+        _take(before, new_spec, "volumeName")
+    old_class, new_class = annotations_of(old).get(CLASS_ANNOTATION), annotations_of(obj).get(CLASS_ANNOTATION)
+    if _is_upgraded_class(old_class, new_class, old_spec, new_spec):
+        after.pop("storageClassName", None)
+    else:
+        if (old_class or "") != (new_class or ""):
+            causes.append(invalid(f"metadata.annotations.{CLASS_ANNOTATION}", new_class or "", "field is immutable"))
+        given = new_spec.get("storageClassName")
+        if given is not None and old_spec.get("storageClassName") is None and old_class in (None, given):
+            after.pop("storageClassName")
+    if (obj.get("status") or {}).get("phase") == "Bound":
+        after = _with_size_of(after, old_spec)
+        _take(after, old_spec, "volumeAttributesClassName")
+    if text := difference_text(internal_form("ClaimSpec", before), internal_form("ClaimSpec", after)):
         causes.append(forbidden("spec", _ONLY + text))
-    causes += _validate_size(new_spec, old_spec, old) if is_bound else []
+    causes += _validate_size(new_spec, old_spec, old)
     if new_spec.get("volumeMode") != old_spec.get("volumeMode"):
         causes.append(invalid("volumeMode", new_spec.get("volumeMode"), "field is immutable"))
-    key = f"metadata.annotations.{CLASS_ANNOTATION}"
-    old_class, new_class = annotations_of(old).get(CLASS_ANNOTATION), annotations_of(obj).get(CLASS_ANNOTATION)
-    if old_class != new_class:
-        causes.append(invalid(key, new_class or "", "field is immutable"))
-    return causes
+    return causes + _validate_attributes_class(new_spec, old_spec, old)
 
 
-def _with_requests_of(spec: Part, old: Part) -> dict[str, Any]:
-    resources = dict(spec.get("resources") or {})
-    before = old.get("resources") or {}
-    resources.pop("requests", None)
-    if "requests" in before:
-        resources["requests"] = before["requests"]
-    return {**spec, "resources": resources}
+def _take(spec: dict[str, Any], other: Part, field: str) -> None:
+    """Let a field be what it is in another specification."""
+    spec.pop(field, None)
+    if field in other:
+        spec[field] = other[field]
+
+
+def _is_upgraded_class(old_class: str | None, new_class: str | None, before: Part, after: Part) -> bool:
+    """Tell whether the class moves from the annotation of beta to its field."""
+    if old_class is None or before.get("storageClassName") is not None:
+        return False
+    return after.get("storageClassName") == old_class and new_class in (None, old_class)
+
+
+def _with_size_of(spec: Part, old: Part) -> dict[str, Any]:
+    """Return the specification with the size of another one, if it asks for anything."""
+    resources = spec.get("resources") or {}
+    requests = resources.get("requests")
+    if not requests:
+        return dict(spec)
+    size = ((old.get("resources") or {}).get("requests") or {}).get("storage", "0")
+    return {**spec, "resources": {**resources, "requests": {**requests, "storage": size}}}
 
 
 def _validate_size(new: Part, old: Part, claim: Object) -> list[Cause]:
-    after = ((new.get("resources") or {}).get("requests") or {}).get("storage")
-    before = ((old.get("resources") or {}).get("requests") or {}).get("storage")
-    if not after or not before or parse_quantity(after) >= parse_quantity(before):
+    """A claim may shrink to what it was before an expansion that failed, never to what its volume has or below."""
+    after, before = (
+        parse_quantity(((each.get("resources") or {}).get("requests") or {}).get("storage") or "0")
+        for each in (new, old)
+    )
+    capacity = parse_quantity(((claim.get("status") or {}).get("capacity") or {}).get("storage") or "0")
+    if after >= before or after > capacity:
         return []
-    capacity = ((claim.get("status") or {}).get("capacity") or {}).get("storage")
-    path = "spec.resources.requests.storage"
-    if capacity is not None and parse_quantity(after) <= parse_quantity(capacity):
-        return [forbidden(path, "field can not be less than status.capacity")]
-    if capacity is None:
-        return [forbidden(path, "field can not be less than previous value")]
-    return []
+    return [forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")]
+
+
+def _validate_attributes_class(new: Part, old: Part, claim: Object) -> list[Cause]:
+    after = new.get("volumeAttributesClassName")
+    if after == old.get("volumeAttributesClassName") or after:
+        return []
+    if (claim.get("status") or {}).get("currentVolumeAttributesClassName") is None:
+        return []
+    wish = "nil" if after is None else "empty string"
+    text = f"update to {wish} is forbidden when status.currentVolumeAttributesClassName is not nil"
+    return [forbidden("spec.volumeAttributesClassName", text)]
 
 
 def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
@@ -143,17 +168,28 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     for name, text in (status.get("capacity") or {}).items():
         if (quantity := parse_quantity(text)).nanos < 0:
             causes.append(invalid(f"status.capacity[{name}]", quantity.value, "must be a valid resource quantity"))
-    causes += [
-        not_supported("status.allocatedResourceStatuses", name, _RESIZE)
-        for name, state in (status.get("allocatedResourceStatuses") or {}).items()
-        if state not in _RESIZE
-    ]
-    causes += [
-        not_supported("status.allocatedResources", name, ("storage",))
-        for name in status.get("allocatedResources") or ()
-        if name != "storage" and "/" not in name
-    ]
+    path = "status.allocatedResourceStatuses"
+    for name, state in (status.get("allocatedResourceStatuses") or {}).items():
+        causes += _validate_key(path, name)
+        causes += [] if state in _RESIZE else [not_supported(path, name, _RESIZE)]
+    path = "status.allocatedResources"
+    for name, text in (status.get("allocatedResources") or {}).items():
+        quantity = parse_quantity(text)
+        if problems := _validate_key(path, name):
+            causes += problems
+        elif quantity.nanos < 0:
+            causes.append(invalid(f"{path}[{name}]", quantity.value, "must be a valid resource quantity"))
+        else:
+            causes += validate_quantity(f"{path}[{name}]", "storage", text)
     return causes
+
+
+def _validate_key(path: str, name: str) -> list[Cause]:
+    """Return the causes of a resource that claims cannot have: of Kubernetes' own there is only storage."""
+    if problems := qualified_name_problems(name):
+        return each_invalid(path, name, problems)
+    is_native = "/" not in name or "kubernetes.io/" in name
+    return [not_supported(path, name, ("storage",))] if is_native and name != "storage" else []
 
 
 def modes_text(modes: list[str] | None) -> str:
@@ -165,10 +201,9 @@ def warnings(obj: Object, old: Object | None) -> list[str]:
     """Return what to warn about."""
     del old
     texts = []
-    for key in (CLASS_ANNOTATION, "volume.alpha.kubernetes.io/storage-class"):
-        if key in annotations_of(obj):
-            text = 'deprecated since v1.8; use "storageClassName" attribute instead'
-            texts.append(f"metadata.annotations[{key}]: {text}")
+    if CLASS_ANNOTATION in annotations_of(obj):
+        text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+        texts.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {text}")
     resources = (obj.get("spec") or {}).get("resources") or {}
     for kind in ("requests", "limits"):
         amount = (resources.get(kind) or {}).get("storage")

@@ -45,14 +45,29 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     spec = obj.get("spec") or {}
     causes: list[Cause] = []
     hard: Mapping[str, str] = spec.get("hard") or {}
-    for name, text in hard.items():
-        path = f"spec.hard[{name}]"
-        causes += validate_resource_name(path, name)
-        if "/" not in name and not is_standard(name):
-            causes.append(invalid(path, name, "must be a standard resource for quota"))
-        causes += validate_quantity(path, name, text)
+    causes += _validate_amounts("spec.hard", hard)
     causes += _validate_scopes(spec.get("scopes") or [], hard)
     return causes + _validate_selector(spec.get("scopeSelector"), hard)
+
+
+def _validate_amounts(path: str, amounts: Mapping[str, str]) -> list[Cause]:
+    causes: list[Cause] = []
+    for name, text in amounts.items():
+        place = f"{path}[{name}]"
+        causes += validate_resource_name(place, name)
+        if "/" not in name and not is_standard(name):
+            causes.append(invalid(place, name, "must be a standard resource for quota"))
+        causes += validate_quantity(place, name, text)
+    return causes
+
+
+def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return what a status may not say."""
+    del old, request
+    status = obj.get("status") or {}
+    return [
+        cause for field in ("hard", "used") for cause in _validate_amounts(f"status.{field}", status.get(field) or {})
+    ]
 
 
 def _applies(scope: str, name: str) -> bool:

@@ -5,7 +5,6 @@ Source: pkg/apis/core/validation, ValidateSecret; pkg/registry/core/secret (v1.3
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from moorage.api.kinds.configmap import DATA_MOST_BYTES, immutable_causes
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
+from moorage.objects.go_values import decode_go
 from moorage.objects.metadata import Object, annotations_of, name_of
 from moorage.objects.validation import config_key_problems, each_invalid, invalid, required, too_long
 
@@ -81,28 +81,20 @@ def _json_causes(path: str, encoded: str) -> list[Cause]:
         text = base64.b64decode(encoded).decode("utf-8", "replace")
     except binascii.Error:
         return []
-    try:
-        json.loads(text)
-    except ValueError:
-        return [invalid(path, _REDACTED, _json_problem(text))]
-    return []
+    _, problem = decode_go(text)
+    return [invalid(path, _REDACTED, problem)] if problem else []
 
 
-def _json_problem(text: str) -> str:
-    """Return what Go's JSON decoder says about the first wrong character."""
-    stripped = text.lstrip()
-    if not stripped:
-        return "unexpected end of JSON input"
-    for literal in ("null", "true", "false"):
-        if stripped[0] == literal[0]:
-            for index, char in enumerate(literal[1:], 1):
-                if index >= len(stripped):
-                    return "unexpected end of JSON input"
-                if stripped[index] != char:
-                    return f"invalid character '{stripped[index]}' in literal {literal} (expecting '{char}')"
-    if stripped[0] in '{["-0123456789':
-        return "unexpected end of JSON input"
-    return f"invalid character '{stripped[0]}' looking for beginning of value"
+def warnings(obj: Object, old: Object | None) -> list[str]:
+    """Return what to warn about: a key that does not fit its certificate."""
+    del old
+    if obj.get("type") != "kubernetes.io/tls":
+        return []
+    from moorage.api.kinds.certificates.key_pairs import key_pair_problem
+
+    data = obj.get("data") or {}
+    problem = key_pair_problem(data.get("tls.crt"), data.get("tls.key"))
+    return [problem] if problem else []
 
 
 def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:

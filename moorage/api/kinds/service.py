@@ -10,13 +10,17 @@ from typing import Any
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.service_parts.allocation import allocate
 from moorage.api.kinds.service_parts.checks import (
+    validate_addresses,
     validate_load_balancer_status,
     validate_service,
     validate_service_update,
+    validate_stack,
 )
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
+from moorage.objects.addresses import cidr_warnings, ip_warnings
 from moorage.objects.errors import Cause
+from moorage.objects.errors import invalid as invalid_object
 from moorage.objects.metadata import Object, annotations_of, name_of
 from moorage.objects.selector_rules import labels_text
 
@@ -30,6 +34,7 @@ def prepare_create(draft: Draft, request: Request, lookup: Lookup) -> None:
     if spec.get("ports"):
         spec["ports"] = [{**each} for each in spec["ports"]]
     _mirror_addresses(spec)
+    _check_addresses(draft)
     if not validate_service(draft):
         allocate(draft, None, lookup)
 
@@ -42,8 +47,16 @@ def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) 
     spec, before = draft.setdefault("spec", {}), old.get("spec") or {}
     _keep(spec, before)
     _mirror_addresses(spec)
+    _check_addresses(draft)
     if not validate_service(draft) and not validate_service_update(draft, old):
         allocate(draft, old, lookup)
+
+
+def _check_addresses(draft: Draft) -> None:
+    """Refuse, before any other rule, what nothing can be allocated for. Raises Invalid."""
+    causes = validate_addresses(draft["spec"]) or validate_stack(draft["spec"])
+    if causes:
+        raise invalid_object("Service", "", name_of(draft), causes)
 
 
 def _mirror_addresses(spec: Draft) -> None:
@@ -62,12 +75,7 @@ def _keep(spec: Draft, before: Mapping[str, Any]) -> None:
         return
     if was == "ExternalName":
         return
-    if not spec.get("clusterIP") and not spec.get("clusterIPs") and before.get("clusterIP"):
-        spec["clusterIP"], spec["clusterIPs"] = before["clusterIP"], list(before.get("clusterIPs") or ())
-    elif not spec.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
-        spec["clusterIP"] = before.get("clusterIP") or ""
-    elif spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
+    _keep_addresses(spec, before)
     for field in ("ipFamilies", "ipFamilyPolicy"):
         if not spec.get(field) and before.get(field):
             spec[field] = before[field]
@@ -77,8 +85,28 @@ def _keep(spec: Draft, before: Mapping[str, Any]) -> None:
         if not spec.get("externalIPs"):
             _drop_unchanged(spec, before, ("externalTrafficPolicy",))
         _drop_node_ports(spec, before)
-    if kind in {"NodePort", "LoadBalancer"}:
+    if _needs_node_ports(spec) and _needs_node_ports(before):
         _keep_node_ports(spec, before)
+    if _needs_health_port(spec) and _needs_health_port(before) and not spec.get("healthCheckNodePort"):
+        spec["healthCheckNodePort"] = before.get("healthCheckNodePort") or 0
+
+
+def _keep_addresses(spec: Draft, before: Mapping[str, Any]) -> None:
+    if not spec.get("clusterIP") and before.get("clusterIP"):
+        spec["clusterIP"] = before["clusterIP"]
+    if not spec.get("clusterIPs") and before.get("clusterIPs"):
+        spec["clusterIPs"] = list(before["clusterIPs"])
+    if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
+
+
+def _needs_node_ports(spec: Mapping[str, Any]) -> bool:
+    kind = spec.get("type")
+    return kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
+
+
+def _needs_health_port(spec: Mapping[str, Any]) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def _drop_unchanged(spec: Draft, before: Mapping[str, Any], fields: tuple[str, ...]) -> None:
@@ -95,10 +123,13 @@ def _drop_node_ports(spec: Draft, before: Mapping[str, Any]) -> None:
 
 
 def _keep_node_ports(spec: Draft, before: Mapping[str, Any]) -> None:
-    kept = {(each.get("protocol"), each.get("port")): each.get("nodePort") for each in before.get("ports") or ()}
-    for port in spec.get("ports") or ():
-        node_port = kept.get((port.get("protocol"), port.get("port")))
-        if not port.get("nodePort") and node_port:
+    """Give a port that names no node port the one it had, by its name, unless another port has taken that."""
+    ports, old_ports = spec.get("ports") or (), before.get("ports") or ()
+    kept = {each.get("name"): each.get("nodePort") for each in old_ports}
+    taken = {each.get("nodePort") for each in ports} & {each.get("nodePort") for each in old_ports}
+    for port in ports:
+        node_port = kept.get(port.get("name"))
+        if not port.get("nodePort") and node_port and node_port not in taken:
             port["nodePort"] = node_port
 
 
@@ -129,13 +160,41 @@ def warnings(obj: Object, old: Object | None) -> list[str]:
     if key in annotations_of(obj):
         use = "service.kubernetes.io/topology-mode"
         texts.append(f"annotation {key} is deprecated, please use {use} instead")
-    if spec.get("clusterIP") == "None" and spec.get("sessionAffinity") == "ClientIP":
-        texts.append("spec.SessionAffinity is ignored for headless services")
-    if spec.get("externalIPs"):
-        texts.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    texts += _address_warnings(spec)
     if spec.get("trafficDistribution") == "PreferClose":
         texts.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
     return texts
+
+
+def _address_warnings(spec: Mapping[str, Any]) -> list[str]:
+    kind, texts = spec.get("type"), []
+    is_headless = kind == "ClusterIP" and spec.get("clusterIP") == "None"
+    external, balancer = spec.get("externalIPs") or [], spec.get("loadBalancerIP") or ""
+    if kind != "ExternalName" and spec.get("clusterIP") not in {None, "", "None"}:
+        texts += _unusual("clusterIPs", spec.get("clusterIPs") or [])
+    if is_headless:
+        ignored = {
+            "loadBalancerIP": balancer,
+            "externalIPs": external,
+            "SessionAffinity": spec.get("sessionAffinity") != "None",
+        }
+        texts += [f"spec.{field} is ignored for headless services" for field, is_set in ignored.items() if is_set]
+    texts += _unusual("externalIPs", external)
+    if external and not is_headless and kind != "ExternalName":
+        texts.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    if balancer:
+        texts += ip_warnings("spec.loadBalancerIP", balancer)
+    for index, block in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        texts += cidr_warnings(f"spec.loadBalancerSourceRanges[{index}]", block)
+    if kind == "ExternalName" and external:
+        texts.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    if kind != "ExternalName" and spec.get("externalName"):
+        texts.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    return texts
+
+
+def _unusual(field: str, addresses: list[str]) -> list[str]:
+    return [text for index, each in enumerate(addresses) for text in ip_warnings(f"spec.{field}[{index}]", each)]
 
 
 def cells(obj: Object, now: datetime) -> list[Any]:

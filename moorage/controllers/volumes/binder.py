@@ -391,6 +391,11 @@ def _claim_phase(
         wanted["capacity"] = {"storage": (spec_of(volume).get("capacity") or {}).get("storage")}
         if status.get("phase") == "Bound" and status.get("capacity"):
             wanted["capacity"] = status["capacity"]
+        # While binding, the volume tells what it is modified to; later that is told by whoever modifies it.
+        if status.get("phase") == "Pending" and phase == "Bound":
+            wanted["currentVolumeAttributesClassName"] = spec_of(volume).get("volumeAttributesClassName")
+    else:
+        wanted["currentVolumeAttributesClassName"] = None
     changed = {key: value for key, value in wanted.items() if status.get(key) != value}
     return (_status_patch(CLAIMS, claim, changed, written=written),) if changed else ()
 

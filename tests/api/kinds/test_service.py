@@ -11,6 +11,7 @@ from moorage.api.kinds.service_parts.allocation import NODE_PORTS, allocate
 from moorage.objects.errors import InternalError, Invalid
 from moorage.objects.metadata import Object
 from moorage.objects.service_networks import IP_ADDRESSES
+from tests.api.world import World
 
 
 class Services:
@@ -89,3 +90,34 @@ def test_a_full_network_leads_to_the_next_and_the_end_is_told() -> None:
     assert ips == ["172.31.3.1", "172.31.3.2", "172.31.4.1", "172.31.4.2"]
     with pytest.raises(InternalError, match='failed to allocate a serviceIP for Service "x": range is full'):
         allocate(a_service("x", type="ClusterIP"), None, services)
+
+
+async def made(world: World, **spec: Any) -> dict[str, Any]:
+    body = {"metadata": {"name": "s"}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}], **spec}}
+    return await world.create("services", body)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"clusterIPs": ["10.96.0.90"]}, "first value must match `clusterIP`"),
+        ({"ipFamilies": ["IPv6"]}, "expected an IPv6 value as indicated by `ipFamilies[0]`"),
+    ],
+)
+async def test_addresses_that_contradict_each_other_are_refused_and_nothing_else_is_said(
+    world: World, change: dict[str, Any], text: str
+) -> None:
+    await made(world)
+    body = {"metadata": {"name": "s"}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 0}], **change}}
+    with pytest.raises(Invalid) as refusal:
+        await world.update("services", body)
+    assert [cause.message.partition(": ")[2].rpartition(": ")[2] for cause in refusal.value.causes] == [text]
+
+
+async def test_a_port_keeps_its_node_port_by_its_name(world: World) -> None:
+    before = await made(world, type="NodePort", ports=[{"name": "a", "port": 80}, {"name": "b", "port": 81}])
+    ports = {each["name"]: each["nodePort"] for each in before["spec"]["ports"]}
+    swapped = [{"name": "a", "port": 81}, {"name": "b", "port": 80}]
+    spec = {"selector": {"a": "b"}, "type": "NodePort", "ports": swapped}
+    after = await world.update("services", {"metadata": {"name": "s"}, "spec": spec})
+    assert {each["name"]: each["nodePort"] for each in after["spec"]["ports"]} == ports

@@ -6,9 +6,10 @@ Source: pkg/api/pod/warnings.go (v1.37).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moorage.objects.addresses import ip_warnings
 from moorage.objects.metadata import Object
 from moorage.objects.quantity import NANO, parse_quantity
-from moorage.objects.validation import dns1123_label_problems
+from moorage.objects.validation import dns1123_label_problems, label_value_problems
 
 Part = Mapping[str, Any]
 
@@ -85,7 +86,7 @@ def spec_warnings(path: str, spec: Part) -> list[str]:
     for field in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(field) or ()):
             texts += _container_warnings(f"{path}.{field}[{index}]", container)
-    return texts + _port_warnings(path, spec)
+    return texts + _port_warnings(path, spec) + _address_warnings(path, spec)
 
 
 def old_label_warnings(path: str, key: str | None) -> list[str]:
@@ -109,7 +110,10 @@ def _affinity_warnings(path: str, affinity: Part) -> list[str]:
     texts = []
     for place, term in terms:
         for index, requirement in enumerate(term.get("matchExpressions") or ()):
-            texts += old_label_warnings(f"{place}.matchExpressions[{index}].key", requirement.get("key"))
+            where = f"{place}.matchExpressions[{index}]"
+            texts += old_label_warnings(f"{where}.key", requirement.get("key"))
+            if place.endswith(".preference"):
+                texts += _value_warnings(f"{where}.values", requirement.get("values") or ())
     for field in ("podAffinity", "podAntiAffinity"):
         pods = affinity.get(field) or {}
         wanted = [(f"{path}.{field}.{_REQUIRED}[{i}]", term) for i, term in enumerate(pods.get(_REQUIRED) or ())]
@@ -123,6 +127,15 @@ def _affinity_warnings(path: str, affinity: Part) -> list[str]:
     return texts
 
 
+def _value_warnings(path: str, values: Sequence[str]) -> list[str]:
+    """A preference for what no label can be is no broken rule, only in vain."""
+    return [
+        f"{path}[{index}]: {value} is invalid, {problem}"
+        for index, value in enumerate(values)
+        for problem in label_value_problems(value)
+    ]
+
+
 def _alias_warnings(path: str, aliases: Sequence[Part]) -> list[str]:
     texts, seen = [], set()
     for index, alias in enumerate(aliases):
@@ -130,6 +143,15 @@ def _alias_warnings(path: str, aliases: Sequence[Part]) -> list[str]:
         if ip in seen:
             texts.append(f'{path}[{index}].ip: duplicate ip "{ip}"')
         seen.add(ip)
+    return texts
+
+
+def _address_warnings(path: str, spec: Part) -> list[str]:
+    texts: list[str] = []
+    for index, address in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
+        texts += ip_warnings(f"{path}.dnsConfig.nameservers[{index}]", address)
+    for index, alias in enumerate(spec.get("hostAliases") or ()):
+        texts += ip_warnings(f"{path}.hostAliases[{index}].ip", alias.get("ip") or "")
     return texts
 
 

@@ -47,7 +47,7 @@ def validate_service(obj: Object) -> list[Cause]:
         causes += _validate_port(f"spec.ports[{index}]", port, names, needs_name=len(ports) > 1)
     causes += validate_labels("spec.selector", spec.get("selector"))
     causes += _validate_affinity(spec)
-    causes += _validate_cluster_ips(spec, kind)
+    causes += validate_addresses(spec)
     for index, ip in enumerate(spec.get("externalIPs") or ()):
         problems = ip_problems(ip)
         path = f"spec.externalIPs[{index}]"
@@ -124,59 +124,91 @@ def _validate_affinity(spec: Spec) -> list[Cause]:
     return []
 
 
-def _validate_cluster_ips(spec: Spec, kind: str) -> list[Cause]:
-    if kind == "ExternalName":
+def validate_addresses(spec: Spec) -> list[Cause]:
+    """Return what is wrong with addresses, families and their policy among each other.
+
+    Nothing is allocated for a service of which this is wrong, and nothing else is said about it.
+    Source: ValidateServiceClusterIPsRelatedFields.
+    """
+    if spec.get("type") == "ExternalName":
         return []
-    causes = _validate_families(spec)
     ips, first = spec.get("clusterIPs") or [], spec.get("clusterIP") or ""
     path = "spec.clusterIPs"
-    if ips and first != ips[0]:
+    causes: list[Cause] = []
+    if first and not ips:
+        causes.append(required(path))
+    elif ips and first != ips[0]:
         text = "first value must match `clusterIP`" if first else "must be empty when `clusterIP` is not specified"
         causes.append(invalid(path, ips, text))
-    if "None" in ips:
-        if len(ips) > 1:
-            causes.append(invalid(path, ips, "'None' must be the first and only value"))
-        return causes
+    causes += _validate_families(spec)
+    broken: list[Cause] = []
+    for index, ip in enumerate(ips):
+        if index == 0 and ip == "None":
+            broken += [invalid(path, ips, "'None' must be the first and only value")] if len(ips) > 1 else []
+        else:
+            broken += each_invalid(f"{path}[{index}]", ip, ip_problems(ip))
+    causes += broken
     if len(ips) > 2:
         causes.append(invalid(path, ips, "may only hold up to 2 values"))
-    broken = False
-    for index, ip in enumerate(ips):
-        if problems := ip_problems(ip):
-            broken = True
-            causes += each_invalid(f"{path}[{index}]", ip, problems)
-    families = [is_ipv6(ip) for ip in ips]
-    if not broken and len(ips) == 2 and families[0] == families[1]:
+    if broken or ips == ["None"]:
+        return causes
+    if len(ips) > 1 and len(set(map(is_ipv6, ips))) < 2:
         causes.append(invalid(path, ips, "may specify no more than one IP for each IP family"))
-    if not broken and any(families) and len(ips) < 3 and not causes:
-        index = families.index(True)
-        causes.append(invalid(f"{path}[{index}]", ips, "IPv6 is not configured on this cluster"))
+    for index, (ip, family) in enumerate(zip(ips, spec.get("ipFamilies") or (), strict=False)):
+        if family in _FAMILIES and (family == "IPv6") != is_ipv6(ip):
+            text = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
+            causes.append(invalid(f"{path}[{index}]", ip, text))
     return causes
 
 
 def _validate_families(spec: Spec) -> list[Cause]:
-    families, policy = spec.get("ipFamilies") or [], spec.get("ipFamilyPolicy")
-    is_manual = spec.get("clusterIP") == "None" and not spec.get("selector")
     causes: list[Cause] = []
     seen: set[str] = set()
-    for index, family in enumerate(families):
+    for index, family in enumerate(spec.get("ipFamilies") or ()):
         path = f"spec.ipFamilies[{index}]"
         if family not in _FAMILIES:
             causes.append(not_supported(path, family, _FAMILIES))
-        elif family in seen:
+        if family in seen:
             causes.append(duplicate(path, family))
         seen.add(family)
+    policy = spec.get("ipFamilyPolicy")
     if policy is not None and policy not in _POLICIES:
         causes.append(not_supported("spec.ipFamilyPolicy", policy, _POLICIES))
-    elif policy == "SingleStack" and len(families) > 1:
-        text = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"
-        causes.append(invalid("spec.ipFamilyPolicy", policy, text))
-    elif policy == "RequireDualStack" and not is_manual:
-        text = "this cluster is not configured for dual-stack services"
-        causes.append(invalid("spec.ipFamilyPolicy", policy, text))
-    # What the cluster lacks is found while allocating: only a service that is well-formed gets there.
-    if not causes and "IPv6" in families and not is_manual:
-        path = f"spec.ipFamilies[{families.index('IPv6')}]"
-        causes.append(invalid(path, "IPv6", "not configured on this cluster"))
+    return causes
+
+
+def validate_stack(spec: Spec) -> list[Cause]:
+    """Return what this cluster, which knows IPv4 alone, cannot give to a service whose addresses are well-formed.
+
+    Source: pkg/registry/core/service/storage/alloc.go, initIPFamilyFields.
+    """
+    if spec.get("type") == "ExternalName":
+        return []
+    families, policy, ips = spec.get("ipFamilies") or [], spec.get("ipFamilyPolicy"), spec.get("clusterIPs") or []
+    is_manual = spec.get("clusterIP") == "None" and not spec.get("selector")
+    place = "spec.ipFamilyPolicy"
+    causes: list[Cause] = []
+    if policy in {None, "SingleStack"} and not (policy is None and is_manual):
+        causes += [
+            invalid(
+                place,
+                "SingleStack",
+                f"must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified",
+            )
+            for what, values in (("cluster IPs", ips), ("IP families", families))
+            if len(values) == 2
+        ]
+    causes += [
+        invalid(f"spec.clusterIPs[{index}]", ips, "IPv6 is not configured on this cluster")
+        for index, ip in enumerate(ips)
+        if index >= len(families) and ip != "None" and is_ipv6(ip)
+    ]
+    if causes or is_manual:
+        return causes
+    if policy == "RequireDualStack":
+        causes.append(invalid(place, policy, "this cluster is not configured for dual-stack services"))
+    elif "IPv6" in families:
+        causes.append(invalid(f"spec.ipFamilies[{families.index('IPv6')}]", "IPv6", "not configured on this cluster"))
     return causes
 
 
