@@ -119,6 +119,8 @@ class CacheLookup:
 
     def __init__(self, caches: Caches) -> None:
         self._caches = caches
+        #: The caches by resource id: once there, they stay.
+        self._found: dict[str, ResourceCache] = {}
 
     def get(self, resource: str, namespace: str, name: str) -> Object | None:
         """Return one object, None if there is none."""
@@ -135,8 +137,11 @@ class CacheLookup:
         return self._cache(resource).changed.count
 
     def _cache(self, resource: str) -> ResourceCache:
-        plural, _, group = resource.partition(".")
-        return self._caches.of(f"{group or 'core'}/{plural}")
+        found = self._found.get(resource)
+        if found is None:
+            plural, _, group = resource.partition(".")
+            found = self._found[resource] = self._caches.of(f"{group or 'core'}/{plural}")
+        return found
 
 
 def unavailable(error: StoreUnavailable) -> ServiceUnavailable:

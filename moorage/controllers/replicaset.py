@@ -115,7 +115,7 @@ def decide(flavour: Flavour, observed: Observed, now: datetime) -> Decision:
     active = [pod for pod in pods if pod_facts.is_active(pod)]
     surplus = len(active) - replicas_of(workload)
     changes: tuple[Action, ...] = ()
-    if not is_terminating(workload):
+    if surplus and not is_terminating(workload):
         changes = _create(workload, -surplus) if surplus < 0 else _delete(observed, active, surplus, now)
     status = status_for(flavour, workload, pods, now)
     reason = "FailedCreate" if surplus < 0 else "FailedDelete"

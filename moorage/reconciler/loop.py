@@ -3,6 +3,7 @@
 Rules are pure (moorage.controllers); all that waits, fails and is tried again is here.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -27,6 +28,12 @@ log = logging.getLogger(__name__)
 
 #: How many objects of a kind are worked on at once. Source: ConcurrentStatefulSetSyncs and its like (v1.37).
 WORKERS: Final = 5
+
+#: How long observing and deciding may take for nothing; beyond it the object rests this many times as long, but no longer
+#: than that, before it is looked at again.
+THOUGHT_SECONDS_FREE: Final = 0.005
+REST_FACTOR: Final = 4.0
+REST_SECONDS_MOST: Final = 1.0
 
 #: Which objects a change concerns; the first argument is the view, the second the object that changed.
 Wake = Callable[[View, Object], Iterable[Ref]]
@@ -98,6 +105,8 @@ class Runner:
         self._applier = applier
         self._barrier = barrier
         self._story = story
+        #: How long the present rounds took to observe and decide, in seconds.
+        self._thought: dict[Ref, float] = {}
 
     def start(self, tasks: Tasks) -> None:
         """Look at everything that is there, then at everything that changes."""
@@ -147,15 +156,30 @@ class Runner:
                 log.exception("round_failed controller=%s ref=%s", self._controller.name, ref)
                 self.queue.add_failed(ref)
             finally:
-                self.queue.done(ref)
+                self._let_go(ref)
+
+    def _let_go(self, ref: Ref) -> None:
+        """End the work on a reference: at once, or if thinking about it took long, after it has rested.
+
+        Whoever owns thousands of objects is woken by each of them, and looks at all of them each time: without a rest that
+        would be all that the process does. What happens meanwhile is seen together, afterwards.
+        """
+        seconds = self._thought.pop(ref, 0.0)
+        if seconds < THOUGHT_SECONDS_FREE:
+            self.queue.done(ref)
+            return
+        rest = min(seconds * REST_FACTOR, REST_SECONDS_MOST)
+        asyncio.get_running_loop().call_later(rest, self.queue.done, ref)
 
     async def _round(self, ref: Ref) -> None:
         await self._barrier.wait(ref)
+        began = self._clock.monotonic()
         observed = self._controller.observe(self._informers, ref)
         if observed is None:
             self.queue.forget(ref)
             return
         decision = self._controller.decide(observed, self._clock.now())
+        self._thought[ref] = self._clock.monotonic() - began
         outcome = await self._applier.apply(decision.actions)
         self._barrier.raise_to(ref, outcome.written)
         if outcome.changes or outcome.error is not None:
