@@ -14,13 +14,14 @@ from moorage.api import delete as deletion
 from moorage.api import patch as patching
 from moorage.api import read, write
 from moorage.api.answers import Answer, Page, WatchChange
+from moorage.api.custom_resources.converter import Converter
 from moorage.api.custom_resources.publication import Publication
 from moorage.api.list_options import parse_revision
 from moorage.api.pipeline import Admission, Tools, found
 from moorage.api.request import Draft, Request
 from moorage.api.resources import Resources
 from moorage.api.scaling import patch_scale, put_scale, read_scale
-from moorage.api.storage import CacheLookup, Storage
+from moorage.api.storage import CacheLookup, Storage, by_webhook
 from moorage.api.subresources import CREATIONS, Creation
 from moorage.api.watch_cache import Caches
 from moorage.objects.errors import MethodNotAllowed
@@ -37,7 +38,7 @@ class Api:
         #: At what pace clients are told of changes.
         self.pace = Pace(clock)
         self.lookup = CacheLookup(self.caches)
-        self.storage = Storage(store, self.caches)
+        self.storage = Storage(store, self.caches, Converter(entropy))
         self.publication = Publication(self.caches, self.resources)
         self._tools = Tools(self.storage, admission, self.lookup, entropy, self.resources)
         #: (resource id, subresource) -> what a POST does, beside creating an object. Reviews and tokens are added here.
@@ -50,6 +51,7 @@ class Api:
 
     async def get(self, request: Request) -> Answer:
         """Return one object, or its scale. Raises NotFound."""
+        await self._prepare(request)
         if request.subresource == "scale":
             return read_scale(self._tools, request)
         parse_revision(request.query.get("resourceVersion", ""), where="get")
@@ -60,7 +62,7 @@ class Api:
         page = read.read_list(self.caches, self.storage.cache_of(request.resource), request)
         if not self.storage.is_presented(request.resource):
             return page
-        items = [self.storage.presented(request.resource, item) for item in page.items]
+        items = await self.storage.presented_all(request.resource, page.items)
         return Page(items, page.revision, page.token, page.remaining)
 
     async def watch(self, request: Request, *, outlives: bool = False) -> AsyncIterator[Sequence[WatchChange]]:
@@ -85,12 +87,14 @@ class Api:
     async def update(self, request: Request, draft: Draft) -> Answer:
         """Replace an object or its subresource."""
         if request.subresource == "scale":
+            await self._prepare(request)
             return await put_scale(self._tools, request, draft)
         return await write.update(self._tools, request, draft)
 
     async def patch(self, request: Request, patch: Any, content_type: str) -> Answer:
         """Patch an object or its subresource."""
         if request.subresource == "scale":
+            await self._prepare(request)
             return await patch_scale(self._tools, request, patch, content_type)
         return await patching.patch(self._tools, request, patch, content_type)
 
@@ -106,16 +110,19 @@ class Api:
         """Ask admission about a connection into an object (exec, attach, portforward). Raises StatusError."""
         await self._tools.admission.ask(options, None, request, self.lookup)
 
+    async def _prepare(self, request: Request) -> None:
+        """Have the object of a request converted, if a webhook does that."""
+        if by_webhook(request.resource):
+            item = self.storage.find(request.resource, request.namespace, request.name)
+            await self.storage.prepare(request.resource, item)
+
     async def _presented(
         self, request: Request, stream: AsyncIterator[Sequence[WatchChange]]
     ) -> AsyncIterator[Sequence[WatchChange]]:
         async for batch in stream:
-            yield [
-                change
-                if change.item is None
-                else change._replace(item=self.storage.presented(request.resource, change.item))
-                for change in batch
-            ]
+            items = [change.item for change in batch if change.item is not None]
+            shown = iter(await self.storage.presented_all(request.resource, items))
+            yield [change if change.item is None else change._replace(item=next(shown)) for change in batch]
 
 
 def not_allowed() -> MethodNotAllowed:

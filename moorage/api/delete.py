@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from moorage.api.answers import Answer, Page
-from moorage.api.conversion import converted, is_converted
 from moorage.api.list_options import check_delete_options
 from moorage.api.pipeline import Kind, Tools, kind_of
 from moorage.api.read import selection_of
@@ -79,6 +78,7 @@ async def delete(tools: Tools, request: Request, body: Mapping[str, Any] | None,
         if item is None:
             raise not_found(resource.plural, resource.group, request.name)
         if admitted:
+            await tools.storage.prepare(resource, item)
             shown = tools.storage.presented(resource, item).object
             await tools.admission.mutate(dict(shown), shown, request, tools.lookup)
             await tools.admission.validate(shown, shown, request, tools.lookup)
@@ -117,6 +117,7 @@ async def delete_collection(tools: Tools, request: Request, body: Mapping[str, A
 async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], item: Encoded) -> Answer:
     """Do the one step of deletion that is due: wait for grace, wait for finalizers, or go."""
     kind = kind_of(request.resource)
+    await tools.storage.prepare(kind.resource, item)
     check_preconditions(kind.resource, options, item.object)
     old, dry_run = tools.storage.current(kind.resource, item), bool(options.get("dryRun"))
     grace = _grace(kind, old, options)
@@ -126,8 +127,9 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
     if waits:
         if draft == old or dry_run:
             same = tools.storage.presented(kind.resource, item)
-            return Answer(200, same if draft == old else _shown(kind.resource, draft))
+            return Answer(200, same if draft == old else await tools.storage.shown(kind.resource, draft))
         stored = await tools.storage.update(kind.resource, draft, item)
+        await tools.storage.prepare(kind.resource, stored)
         return Answer(200, tools.storage.presented(kind.resource, stored))
     if not dry_run:
         is_service = kind.resource.id == "services"
@@ -137,12 +139,8 @@ async def _deleted(tools: Tools, request: Request, options: Mapping[str, Any], i
         if grace is None:
             return Answer(200, tools.storage.presented(kind.resource, item))
         metadata["resourceVersion"] = str(tools.storage.caches.revision)
-        return Answer(200, _shown(kind.resource, draft))
+        return Answer(200, await tools.storage.shown(kind.resource, draft))
     return Answer(200, _success(kind.resource, item))
-
-
-def _shown(resource: Resource, draft: Draft) -> Draft:
-    return converted(draft, resource) if is_converted(resource) else draft
 
 
 def check_preconditions(resource: Resource, options: Mapping[str, Any], obj: Object) -> None:

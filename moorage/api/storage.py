@@ -4,8 +4,10 @@ A resource that is served in several versions is stored in one; `presented` conv
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
-from moorage.api.conversion import converted, is_converted
+from moorage.api.conversion import converted, is_converted, stored
+from moorage.api.custom_resources.converter import Converter
 from moorage.api.request import Draft
 from moorage.api.resources import storage_prefix
 from moorage.api.watch_cache import Caches, Expected, ResourceCache
@@ -19,12 +21,16 @@ from moorage.store.store import Store
 #: How many objects are kept in a version that is not the stored one.
 PRESENTED_MOST = 256
 
+#: The same where a webhook had to be asked for them.
+CONVERTED_MOST = 4096
+
 
 class Storage:
     """Reads and writes objects of any resource, in the version that the caller speaks."""
 
-    def __init__(self, store: Store, caches: Caches) -> None:
+    def __init__(self, store: Store, caches: Caches, converter: Converter) -> None:
         self._store = store
+        self.converter = converter
         self.caches = caches
         self._presented: OrderedDict[tuple[int, str], tuple[Encoded, Encoded, object]] = OrderedDict()
 
@@ -50,7 +56,60 @@ class Storage:
         found = self._presented.get((id(item), resource.api_version))
         if found is not None and found[2] is resource.rules:
             return found[1]
-        obj = converted(item.object, resource)
+        if not by_webhook(resource):
+            return self._remember(resource, item, converted(item.object, resource))
+        if resource.rules.needs_webhook(item.object):
+            raise PlainError(f"{resource.id} {item.namespace}/{item.name} was read before it was converted")
+        return self._remember(resource, item, resource.rules.shown(resource.rules.source(item.object)))
+
+    async def prepare(self, resource: Resource, item: Encoded | None) -> None:
+        """Have a webhook convert an object, if one must, so that `presented` can show it. Raises PlainError."""
+        if item is not None and by_webhook(resource):
+            await self.presented_all(resource, (item,))
+
+    async def presented_all(self, resource: Resource, items: Sequence[Encoded]) -> list[Encoded]:
+        """Return objects in the version of `resource`; what a webhook must convert is asked for at once."""
+        if not by_webhook(resource):
+            return [self.presented(resource, item) for item in items]
+        rules, made, missing = resource.rules, dict[int, Encoded](), list[Encoded]()
+        for item in items:
+            found = self._presented.get((id(item), resource.api_version))
+            if found is not None and found[2] is rules:
+                made[id(item)] = found[1]
+            elif rules.needs_webhook(item.object):
+                missing.append(item)
+        if missing:
+            sources = [rules.source(item.object) for item in missing]
+            objects = await self.converter.converted(rules.conversion, sources, resource.api_version)
+            for item, obj in zip(missing, objects, strict=True):
+                made[id(item)] = self._remember(resource, item, rules.shown(obj))
+        return [made.get(id(item)) or self.presented(resource, item) for item in items]
+
+    async def as_stored(self, resource: Resource, draft: Draft) -> Draft:
+        """Return an object in the version of `resource` as it is stored. Raises PlainError."""
+        if not is_converted(resource):
+            return draft
+        if not by_webhook(resource):
+            return stored(draft, resource)
+        target = resource.rules.stored
+        (obj,) = await self.converter.converted(resource.rules.conversion, [draft], target.api_version)
+        kept: Draft = target.shown(obj)
+        return kept
+
+    async def shown(self, resource: Resource, draft: Draft) -> Draft:
+        """Return an object in its stored version in the version of `resource`. Raises PlainError."""
+        if not is_converted(resource):
+            return draft
+        if not by_webhook(resource):
+            return converted(draft, resource)
+        rules = resource.rules
+        if draft["apiVersion"] == resource.api_version:
+            return draft
+        (obj,) = await self.converter.converted(rules.conversion, [draft], resource.api_version)
+        shown: Draft = rules.shown(obj)
+        return shown
+
+    def _remember(self, resource: Resource, item: Encoded, obj: Draft) -> Encoded:
         shown = Encoded(
             encode(obj).replace(b'"resourceVersion":""', b'"resourceVersion":"%d"' % item.revision, 1),
             item.revision,
@@ -58,7 +117,7 @@ class Storage:
             item.fields,
         )
         self._presented[id(item), resource.api_version] = (item, shown, resource.rules)
-        if len(self._presented) > PRESENTED_MOST:
+        if len(self._presented) > (CONVERTED_MOST if by_webhook(resource) else PRESENTED_MOST):
             self._presented.popitem(last=False)
         return shown
 
@@ -67,6 +126,8 @@ class Storage:
         if not resource.custom:
             return item.object
         rules = resource.rules.stored or resource.rules
+        if rules.needs_webhook(item.object):
+            return item.object
         obj: Object = item.object if rules.is_current(item.revision) else rules.presented(item.object)
         return obj
 
@@ -142,6 +203,11 @@ class CacheLookup:
             plural, _, group = resource.partition(".")
             found = self._found[resource] = self._caches.of(f"{group or 'core'}/{plural}")
         return found
+
+
+def by_webhook(resource: Resource) -> bool:
+    """Tell whether a webhook converts the objects of a resource between its versions."""
+    return resource.rules is not None and resource.rules.conversion is not None
 
 
 def unavailable(error: StoreUnavailable) -> ServiceUnavailable:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from moorage.api.answers import Answer
-from moorage.api.conversion import is_converted, stored
 from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of, refuse
 from moorage.api.registry_keys import uid_conflict
 from moorage.api.request import Draft, Request
@@ -142,7 +141,8 @@ async def _stored(tools: Tools, kind: Kind, request: Request, draft: Draft, *, d
         return draft
     if resource.id == "services":
         return await create_service(tools, resource, draft, request.now)
-    item = await tools.storage.create(resource, stored(draft, resource) if is_converted(resource) else draft)
+    item = await tools.storage.create(resource, await tools.storage.as_stored(resource, draft))
+    await tools.storage.prepare(resource, item)
     return tools.storage.presented(resource, item)
 
 
@@ -227,6 +227,7 @@ async def apply_change(tools: Tools, request: Request, change: Change, *, dry_ru
         item = tools.storage.find(resource, request.namespace, request.name)
         if item is None:
             raise not_found(resource.plural, resource.group, request.name)
+        await tools.storage.prepare(resource, item)
         old = tools.storage.presented(resource, item)
         draft = await changed(tools, kind, request, change, old)
         if draft is None:
@@ -372,7 +373,8 @@ async def _replaced(tools: Tools, request: Request, draft: Draft, old: Encoded, 
         return draft
     if is_service:
         return await update_service(tools, resource, draft, old, request.now)
-    item = await tools.storage.update(resource, stored(draft, resource) if is_converted(resource) else draft, old)
+    item = await tools.storage.update(resource, await tools.storage.as_stored(resource, draft), old)
+    await tools.storage.prepare(resource, item)
     return tools.storage.presented(resource, item)
 
 

@@ -53,7 +53,7 @@ class Cluster:
         control = self.control = ControlPlane(self._store, self.clock, self.entropy, self.tasks)
         self._nodes = Nodes(config, control)
         self._webhooks = HttpsCaller(control.lookup, self._nodes.gateway, self.clock, self.entropy)
-        control.webhooks.call_with(self._webhooks)
+        control.call_webhooks_with(self._webhooks)
         preparing = self.tasks.start("nodes/prepare", self._nodes.prepare())
         self._door = FrontDoor(config, pki, control, self._nodes.gateway)
         port = await self._door.listen(last_facts(config.directory).get("port", 0))

@@ -13,6 +13,7 @@ from moorage.aio.tasks import Tasks
 from moorage.api.admission.chain import AdmissionChain
 from moorage.api.admission.dynamic import Dynamic
 from moorage.api.admission.policies.stage import Policies
+from moorage.api.admission.webhooks.caller import WebhookCaller
 from moorage.api.admission.webhooks.stage import Webhooks
 from moorage.api.api import Api
 from moorage.api.request import SYSTEM, User
@@ -47,6 +48,11 @@ class ControlPlane:
         self.informers = Informers(self.client, clock, tasks)
         self.recorder = Recorder(self.client, clock)
         self.reconciler: Reconciler | None = None
+
+    def call_webhooks_with(self, caller: WebhookCaller) -> None:
+        """Reach webhooks, for admission and for conversion, by this caller from now on."""
+        self.webhooks.call_with(caller)
+        self.api.storage.converter.caller = caller
 
     def client_for(self, component: str, user: User | None = None) -> LocalClient:
         """Return a client in the name of a component; its name is the field manager of what it writes."""

@@ -34,7 +34,6 @@ _SIMPLE_PATH: Final = re.compile(r"(\.[\w-]+)+")
 _STRATEGIES: Final = ("None", "Webhook")
 _REVIEW_VERSIONS: Final = ("v1", "v1beta1")
 _ONLY_WEBHOOK: Final = "should not be set when strategy is not set to Webhook"
-_NO_WEBHOOK: Final = "this server calls no webhooks: definitions of more than one version must use the strategy None"
 _IMMUTABLE: Final = "field is immutable"
 
 #: Path of what the versions may share -> where upstream's internal form has it, and its key in a version.
@@ -317,8 +316,6 @@ def _conversion_causes(conversion: Object, versions: Sequence[Object]) -> list[C
     else:
         causes += validate_client(f"{path}.webhookClientConfig", client)
     causes += _review_causes(reviews, f"{path}.conversionReviewVersions")
-    if len(versions) > 1 and not causes:
-        causes.append(forbidden(f"{path}.strategy", _NO_WEBHOOK))
     return causes
 
 

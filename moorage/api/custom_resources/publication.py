@@ -137,6 +137,7 @@ def rows_of(definition: Object, since: int) -> Iterator[Resource]:
 
 
 def _rules_of(definition: Object, version: Object, since: int) -> "CustomRules":
+    from moorage.api.custom_resources.conversion_reviews import conversion_of
     from moorage.api.custom_resources.rules import CustomRules
 
     subresources = version.get("subresources") or {}
@@ -151,6 +152,7 @@ def _rules_of(definition: Object, version: Object, since: int) -> "CustomRules":
         selectable=tuple(each["jsonPath"].removeprefix(".") for each in version.get("selectableFields") or ()),
         versions=tuple(each["name"] for each in definition["spec"]["versions"]),
         is_terminating=is_condition_true(definition, "Terminating"),
+        conversion=conversion_of(definition),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from moorage.api.custom_resources.conversion_reviews import Conversion
 from moorage.api.custom_resources.defaulting import apply_schema_defaults
 from moorage.api.custom_resources.expressions import Rules, compiled_rules, with_rules
 from moorage.api.custom_resources.invariants import invariant_causes
@@ -39,6 +40,7 @@ class CustomRules:
     scale:          the paths of the scale subresource, None if it has none.
     columns:        additionalPrinterColumns; selectable: paths of selectable fields without their leading dot.
     versions:       the names of all versions that the definition knows, served or not.
+    conversion:     the webhook that converts between versions, None if only the apiVersion changes.
     is_terminating: whether the definition is being deleted, so that nothing new may come.
     """
 
@@ -52,6 +54,7 @@ class CustomRules:
     selectable: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     is_terminating: bool = False
+    conversion: Conversion | None = None
 
     @cached_property
     def type(self) -> Type:
@@ -128,6 +131,25 @@ class CustomRules:
         prune(self.type, draft)
         return {"apiVersion": self.api_version, "kind": draft.pop("kind"), "metadata": metadata, **draft}
 
+    def needs_webhook(self, obj: Object) -> bool:
+        """Tell whether a webhook must convert a stored object for it to be read in this version."""
+        return self.conversion is not None and obj["apiVersion"] != self.api_version
+
+    def source(self, obj: Object) -> dict[str, Any]:
+        """Return a stored object as a conversion webhook gets it: with the defaults of the stored version."""
+        draft: dict[str, Any] = orjson.loads(orjson.dumps(obj))
+        source = self.stored or self
+        if obj["apiVersion"] == source.api_version:
+            _fill(source, draft)
+        return draft
+
+    def shown(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Return an object of this version, fresh from its conversion or from the store, as it is read. Changes it."""
+        metadata = obj.pop("metadata")
+        apply_schema_defaults(self.type, obj)
+        prune(self.type, obj)
+        return {"apiVersion": self.api_version, "kind": obj.pop("kind"), "metadata": metadata, **obj}
+
     def as_stored(self, obj: Object) -> dict[str, Any]:
         """Return an object of this version as it is stored."""
         if self.stored is None:
@@ -154,6 +176,13 @@ class CustomRules:
             elif isinstance(value, int) and value > _MOST_REPLICAS:
                 causes.append(invalid(path, value, f"should be less than or equal to {_MOST_REPLICAS}"))
         return causes
+
+
+def _fill(rules: CustomRules, draft: dict[str, Any]) -> None:
+    """Apply the defaults of a version to all but the metadata, in place."""
+    metadata = draft.pop("metadata")
+    apply_schema_defaults(rules.type, draft)
+    draft["metadata"] = metadata
 
 
 def whole_numbers(value: Any) -> None:
