@@ -61,7 +61,7 @@ def _validate_pod(pod: Object, old: Object | None, request: Request, labels: Map
         return
     metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     level, version = level_of(labels, "enforce")
-    found = violations(level, metadata, spec)
+    found = violations(level, version, metadata, spec)
     if found:
         raise refused(pod, request, f'violates PodSecurity "{level}:{version}": {_details(found)}')
     _warn(metadata, spec, request, labels)
@@ -84,7 +84,7 @@ def _warn_workload(obj: Object, request: Request, labels: Mapping[str, str]) -> 
 def _warn(metadata: Object, spec: Object, request: Request, labels: Mapping[str, str]) -> None:
     mode = "warn" if f"{PREFIX}warn" in labels or request.resource.plural == "pods" else "enforce"
     level, version = level_of(labels, mode)
-    if found := violations(level, metadata, spec):
+    if found := violations(level, version, metadata, spec):
         request.warn(f'would violate PodSecurity "{level}:{version}": {_details(found)}')
 
 
@@ -122,21 +122,23 @@ def _validate_namespace(obj: Object, old: Object | None, request: Request, looku
         if label_causes(before) and old is not None:
             return
         raise invalid_object("Namespace", "", name_of(obj), causes)
-    level, version = level_of(labels, "enforce")
-    if old is None or level == level_of(before, "enforce")[0] or level == "privileged":
+    new, was = level_of(labels, "enforce"), level_of(before, "enforce")
+    is_relaxed = new[1] == was[1] and LEVELS.index(new[0]) <= LEVELS.index(was[0])
+    if old is None or is_relaxed or new[0] == "privileged":
         return
-    _warn_of_pods(request, lookup.list("pods", name_of(obj)), name_of(obj), f"{level}:{version}", level)
+    _warn_of_pods(request, lookup.list("pods", name_of(obj)), name_of(obj), new)
 
 
-def _warn_of_pods(request: Request, pods: Sequence[Object], namespace: str, shown: str, level: str) -> None:
+def _warn_of_pods(request: Request, pods: Sequence[Object], namespace: str, enforced: tuple[str, str]) -> None:
+    """Warn of the pods that would break what is enforced: a level and its version."""
     groups: dict[str, list[str]] = {}
     for pod in sorted(pods, key=name_of):
-        found = violations(level, pod.get("metadata") or {}, pod.get("spec") or {})
+        found = violations(*enforced, pod.get("metadata") or {}, pod.get("spec") or {})
         if found:
             groups.setdefault(", ".join(each.reason for each in found), []).append(name_of(pod))
     if not groups:
         return
-    text = f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{shown}"'
+    text = f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{":".join(enforced)}"'
     request.warn(text)
     for reasons, names in sorted(groups.items(), key=lambda item: item[1][0]):
         more = len(names) - 1

@@ -1,9 +1,10 @@
-"""The checks of the Pod Security Standards baseline and restricted, each with upstream's words.
+"""The checks of the Pod Security Standards baseline and restricted, by version, each with upstream's words.
 
 Source: k8s.io/pod-security-admission/policy (v1.37).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from moorage.api.kinds.pod_spec.annotations import APP_ARMOR
@@ -20,15 +21,26 @@ class Violation(NamedTuple):
 
 Rule = Callable[[Part, Part], Violation | None]
 
+#: The newest minor version that has rules of its own.
+LATEST = 37
+
+_SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
+_SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
+
 _DEFAULT_CAPABILITIES = frozenset(
     "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID "
     "SYS_CHROOT".split()
 )
-_SAFE_SYSCTLS = frozenset(
-    "kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.ip_unprivileged_port_start net.ipv4.tcp_syncookies "
-    "net.ipv4.ping_group_range net.ipv4.ip_local_reserved_ports net.ipv4.tcp_keepalive_time net.ipv4.tcp_fin_timeout "
-    "net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_rmem net.ipv4.tcp_wmem".split()
-)
+#: The sysctls that are allowed, by the minor version that added them.
+_NEW_SYSCTLS: Mapping[int, str] = {
+    0: "kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.ip_unprivileged_port_start "
+    "net.ipv4.tcp_syncookies net.ipv4.ping_group_range",
+    27: "net.ipv4.ip_local_reserved_ports",
+    29: "net.ipv4.tcp_keepalive_time net.ipv4.tcp_fin_timeout net.ipv4.tcp_keepalive_intvl "
+    "net.ipv4.tcp_keepalive_probes",
+    32: "net.ipv4.tcp_rmem net.ipv4.tcp_wmem",
+    37: "net.ipv4.tcp_slow_start_after_idle net.ipv4.tcp_notsent_lowat",
+}
 _SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
 _RESTRICTED_VOLUMES = frozenset(
     {
@@ -45,13 +57,26 @@ _RESTRICTED_VOLUMES = frozenset(
 )
 
 
-def violations(level: str, metadata: Part, spec: Part) -> Sequence[Violation]:
-    """Return what of the level a pod breaks, in upstream's order."""
+def violations(level: str, version: str, metadata: Part, spec: Part) -> Sequence[Violation]:
+    """Return what of the level a pod breaks, in upstream's order; `version` is `v1.x` or `latest`."""
     if level == "privileged":
         return ()
-    rules = _BASELINE if level == "baseline" else _RESTRICTED
-    found = [rule(metadata, spec) for rule in rules]
+    minor = min(int(version[3:]), LATEST) if version[:3] == "v1." and version[3:].isdecimal() else LATEST
+    checks = _BASELINE
+    if level != "baseline":
+        checks = (*(each for each in _BASELINE if minor < each.replaced), *_RESTRICTED)
+    found = [each.rule(metadata, spec) for each in checks if each.since <= minor < each.until]
     return [each for each in found if each is not None]
+
+
+def _unless_user_namespace(rule: Rule) -> Rule:
+    """Return the rule for pods whose users are the node's: in a namespace of their own it does not matter."""
+    return lambda metadata, spec: None if spec.get("hostUsers") is False else rule(metadata, spec)
+
+
+def _unless_windows(rule: Rule) -> Rule:
+    """Return the rule for pods that are not of Windows, where the field cannot be set."""
+    return lambda metadata, spec: None if (spec.get("os") or {}).get("name") == "windows" else rule(metadata, spec)
 
 
 def _containers(spec: Part) -> list[Part]:
@@ -121,34 +146,39 @@ def _host_ports(_: Part, spec: Part) -> Violation | None:
 
 
 def _app_armor(metadata: Part, spec: Part) -> Violation | None:
-    setters: list[str] = []
-    values: set[str] = set()
-    for key, value in sorted((metadata.get("annotations") or {}).items()):
-        is_fine = value in {"", "runtime/default"} or value.startswith("localhost/")
-        if key.startswith(APP_ARMOR) and not is_fine:
-            setters.append(f'annotation "{key}"')
-            values.add(f'{key}="{value}"')
-    pod = (spec.get("securityContext") or {}).get("appArmorProfile") or {}
-    fields = []
-    if pod.get("type") == "Unconfined":
-        fields.append("pod")
-    bad = _bad(spec, lambda each: (_context(each).get("appArmorProfile") or {}).get("type") == "Unconfined")
-    if bad:
-        fields.append(_named(bad))
-    if not setters and not fields:
+    def is_bad(context: Part) -> bool:
+        profile = context.get("appArmorProfile")
+        return profile is not None and profile.get("type") not in {"RuntimeDefault", "Localhost"}
+
+    pod = spec.get("securityContext") or {}
+    bad = _bad(spec, lambda each: is_bad(_context(each)))
+    setters = (["pod"] if is_bad(pod) else []) + ([_named(bad)] if bad else [])
+    contexts = [each for each in (pod, *map(_context, bad)) if is_bad(each)]
+    values = sorted({each["appArmorProfile"].get("type") or "" for each in contexts})
+    annotations = sorted(
+        f'{key}="{value}"'
+        for key, value in (metadata.get("annotations") or {}).items()
+        if key.startswith(APP_ARMOR) and value not in {"", "runtime/default"} and not value.startswith("localhost/")
+    )
+    if annotations:
+        setters.append(f"annotation{'s' if len(annotations) > 1 else ''}")
+        values += annotations
+    if not setters:
         return None
-    if fields:
-        who = " and ".join(fields)
-        return Violation("forbidden AppArmor profile", f'{who} must not set AppArmor profile type to "Unconfined"')
-    plural = "s" if len(values) > 1 else ""
-    return Violation(f"forbidden AppArmor profile{plural}", ", ".join(sorted(values)))
+    text = f"{' and '.join(setters)} must not set AppArmor profile type to {_quoted(values)}"
+    return Violation(f"forbidden AppArmor profile{'s' if len(values) > 1 else ''}", text)
 
 
-def _se_linux(_: Part, spec: Part) -> Violation | None:
+def _se_linux_of(allowed: frozenset[str]) -> Rule:
+    """Return the rule that SELinux is asked for none but these types, and for no user or role."""
+    return lambda metadata, spec: _se_linux(spec, allowed)
+
+
+def _se_linux(spec: Part, allowed: frozenset[str]) -> Violation | None:
     def wrong(options: Part | None) -> list[str]:
         options = options or {}
         problems = []
-        if (options.get("type") or "") not in _SELINUX_TYPES:
+        if (options.get("type") or "") not in allowed:
             problems.append(f'type "{options.get("type")}"')
         problems += [f"{field} may not be set" for field in ("user", "role") if options.get(field)]
         return problems
@@ -162,8 +192,8 @@ def _se_linux(_: Part, spec: Part) -> Violation | None:
         setters.append(_named(bad))
     if not found:
         return None
-    types = [each for each in dict.fromkeys(found) if each.startswith("type ")]
-    others = [each for each in dict.fromkeys(found) if not each.startswith("type ")]
+    types = sorted({each for each in found if each.startswith("type ")})
+    others = sorted({each for each in found if not each.startswith("type ")}, reverse=True)
     parts = []
     if types:
         parts.append(f"type{'s' if len(types) > 1 else ''} {', '.join(each[5:] for each in types)}")
@@ -175,7 +205,7 @@ def _se_linux(_: Part, spec: Part) -> Violation | None:
 
 def _proc_mount(_: Part, spec: Part) -> Violation | None:
     bad = _bad(spec, lambda each: _context(each).get("procMount") not in {None, "Default"})
-    if not bad or spec.get("hostUsers") is False:
+    if not bad:
         return None
     values = sorted({_context(each)["procMount"] for each in bad})
     return Violation("procMount", f"{_named(bad)} must not set securityContext.procMount to {_quoted(values)}")
@@ -194,10 +224,38 @@ def _baseline_seccomp(_: Part, spec: Part) -> Violation | None:
     return Violation("seccompProfile", text)
 
 
-def _sysctls(_: Part, spec: Part) -> Violation | None:
-    sysctls = (spec.get("securityContext") or {}).get("sysctls") or ()
-    names = [each.get("name") or "" for each in sysctls if each.get("name") not in _SAFE_SYSCTLS]
-    return Violation("forbidden sysctls", ", ".join(names)) if names else None
+def _seccomp_annotations(metadata: Part, spec: Part) -> Violation | None:
+    keys = [_SECCOMP_POD, *(f"{_SECCOMP_CONTAINER}{each.get('name') or ''}" for each in _containers(spec))]
+    annotations = metadata.get("annotations") or {}
+    bad = sorted(
+        f'{key}="{annotations[key]}"'
+        for key in {*keys} & set(annotations)
+        if annotations[key] not in {"runtime/default", "docker/default"}
+        and not annotations[key].startswith("localhost/")
+    )
+    if not bad:
+        return None
+    return Violation("seccompProfile", f"forbidden annotation{'s' if len(bad) > 1 else ''} {', '.join(bad)}")
+
+
+def _sysctls_by_version() -> list[tuple[int, int, frozenset[str]]]:
+    """Return since which minor version, and until which, which names are allowed."""
+    starts = [*_NEW_SYSCTLS, LATEST + 1]
+    names: set[str] = set()
+    spans = []
+    for since, until in pairwise(starts):
+        names |= set(_NEW_SYSCTLS[since].split())
+        spans.append((since, until, frozenset(names)))
+    return spans
+
+
+def _sysctls_of(allowed: frozenset[str]) -> Rule:
+    def rule(_: Part, spec: Part) -> Violation | None:
+        sysctls = (spec.get("securityContext") or {}).get("sysctls") or ()
+        names = [each.get("name") or "" for each in sysctls if each.get("name") not in allowed]
+        return Violation("forbidden sysctls", ", ".join(names)) if names else None
+
+    return rule
 
 
 def _host_process(_: Part, spec: Part) -> Violation | None:
@@ -234,10 +292,6 @@ def _probe_hosts(_: Part, spec: Part) -> Violation | None:
     return Violation("probe or lifecycle host", text)
 
 
-def _is_windows(spec: Part) -> bool:
-    return (spec.get("os") or {}).get("name") == "windows"
-
-
 def _restricted_volumes(_: Part, spec: Part) -> Violation | None:
     bad: list[str] = []
     kinds: set[str] = set()
@@ -258,15 +312,13 @@ def _restricted_volumes(_: Part, spec: Part) -> Violation | None:
 
 def _escalation(_: Part, spec: Part) -> Violation | None:
     bad = _bad(spec, lambda each: _context(each).get("allowPrivilegeEscalation") is not False)
-    if not bad or _is_windows(spec):
+    if not bad:
         return None
     text = f"{_named(bad)} must set securityContext.allowPrivilegeEscalation=false"
     return Violation("allowPrivilegeEscalation != false", text)
 
 
 def _restricted_capabilities(_: Part, spec: Part) -> Violation | None:
-    if _is_windows(spec):
-        return None
     undropped = _bad(spec, lambda each: "ALL" not in ((_context(each).get("capabilities") or {}).get("drop") or ()))
     added = _bad(spec, lambda each: any(name != "NET_BIND_SERVICE" for name in _capabilities_added(each)))
     parts = []
@@ -282,8 +334,6 @@ def _non_root(_: Part, spec: Part) -> Violation | None:
     of_pod = (spec.get("securityContext") or {}).get("runAsNonRoot")
     explicit = _bad(spec, lambda each: _context(each).get("runAsNonRoot") is False)
     implicit = _bad(spec, lambda each: _context(each).get("runAsNonRoot") is None)
-    if spec.get("hostUsers") is False:
-        return None
     setters = ["pod"] if of_pod is False else []
     if explicit:
         setters.append(_named(explicit))
@@ -298,8 +348,6 @@ def _non_root(_: Part, spec: Part) -> Violation | None:
 
 
 def _root_user(_: Part, spec: Part) -> Violation | None:
-    if spec.get("hostUsers") is False:
-        return None
     setters = ["pod"] if (spec.get("securityContext") or {}).get("runAsUser") == 0 else []
     bad = _bad(spec, lambda each: _context(each).get("runAsUser") == 0)
     if bad:
@@ -308,8 +356,6 @@ def _root_user(_: Part, spec: Part) -> Violation | None:
 
 
 def _restricted_seccomp(_: Part, spec: Part) -> Violation | None:
-    if _is_windows(spec):
-        return None
     good = {"RuntimeDefault", "Localhost"}
     of_pod = ((spec.get("securityContext") or {}).get("seccompProfile") or {}).get("type")
     wrong = _bad(spec, lambda each: (_context(each).get("seccompProfile") or {}).get("type") not in {None, *good})
@@ -331,26 +377,44 @@ def _restricted_seccomp(_: Part, spec: Part) -> Violation | None:
     return None
 
 
-_COMMON: tuple[Rule, ...] = (
-    _app_armor,
-    _host_namespaces,
-    _host_paths,
-    _host_ports,
-    _probe_hosts,
-    _privileged,
-    _proc_mount,
-    _se_linux,
-    _sysctls,
-    _host_process,
+class Check(NamedTuple):
+    """A rule, the minor versions in which it holds, and from which on restricted has another in its place."""
+
+    rule: Rule
+    since: int = 0
+    until: int = LATEST + 1
+    replaced: int = LATEST + 1
+
+
+#: In upstream's order: its checks are sorted by their names.
+_BASELINE: tuple[Check, ...] = (
+    Check(_app_armor),
+    Check(_baseline_capabilities, replaced=22),
+    Check(_host_namespaces),
+    Check(_host_paths, replaced=0),
+    Check(_host_ports),
+    Check(_probe_hosts, since=34),
+    Check(_privileged),
+    Check(_proc_mount, until=35),
+    Check(_unless_user_namespace(_proc_mount), since=35, replaced=35),
+    Check(_se_linux_of(_SELINUX_TYPES - {"container_engine_t"}), until=31),
+    Check(_se_linux_of(_SELINUX_TYPES), since=31),
+    Check(_seccomp_annotations, until=19),
+    Check(_baseline_seccomp, since=19, replaced=19),
+    *(Check(_sysctls_of(names), since, until) for since, until, names in _sysctls_by_version()),
+    Check(_host_process),
 )
-_BASELINE: tuple[Rule, ...] = (_baseline_capabilities, *_COMMON, _baseline_seccomp)
-#: Restricted has its own rules for volumes, capabilities and seccomp in the place of baseline's.
-_RESTRICTED: tuple[Rule, ...] = (
-    *(rule for rule in _COMMON if rule is not _host_paths),
-    _escalation,
-    _restricted_capabilities,
-    _restricted_volumes,
-    _non_root,
-    _root_user,
-    _restricted_seccomp,
+_RESTRICTED: tuple[Check, ...] = (
+    Check(_escalation, since=8, until=25),
+    Check(_unless_windows(_escalation), since=25),
+    Check(_restricted_capabilities, since=22, until=25),
+    Check(_unless_windows(_restricted_capabilities), since=25),
+    Check(_proc_mount, since=35),
+    Check(_restricted_volumes),
+    Check(_non_root, until=35),
+    Check(_unless_user_namespace(_non_root), since=35),
+    Check(_root_user, since=23, until=35),
+    Check(_unless_user_namespace(_root_user), since=35),
+    Check(_restricted_seccomp, since=19, until=25),
+    Check(_unless_windows(_restricted_seccomp), since=25),
 )
