@@ -1,15 +1,17 @@
 """Asking a cluster why: which object is meant, and the reads that the rules of moorage.why want, one after another."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from moorage.cli.__main__ import Refused
 from moorage.client.client import Client, Selection, Target
+from moorage.controllers.statefulset import ordinal_in, ordinals_of
 from moorage.objects.errors import Forbidden, MethodNotAllowed, NotFound
 from moorage.objects.kinds import builtin, group_versions, resources_in
 from moorage.objects.metadata import Object, Ref
-from moorage.why.chain import Answer, explain
+from moorage.why.chain import Answer, Link, explain
 from moorage.why.world import Missing, Read, World
 
 DEFINITIONS: Final = "customresourcedefinitions.apiextensions.k8s.io"
@@ -20,7 +22,15 @@ READS_MOST: Final = 100
 
 async def ask(client: Client, ref: Ref, now: datetime) -> Answer:
     """Return why an object is not as wished. Raises NotFound, Forbidden for the object itself, ConnectionError."""
-    obj = await client.get(Target(ref.resource, ref.namespace, ref.name))
+    try:
+        obj = await client.get(Target(ref.resource, ref.namespace, ref.name))
+    except NotFound:
+        maker = await _maker_of(client, ref)
+        if maker is None:
+            raise
+        answer = await ask(client, maker, now)
+        yet = Link(ref, f"does not exist yet: StatefulSet {maker.name} makes it")
+        return replace(answer, links=(yet, *answer.links), is_wrong=True)
     world = World(now)
     world.add(Read(ref.resource, ref.namespace, ref.name), (obj,))
     for _ in range(READS_MOST):
@@ -29,6 +39,18 @@ async def ask(client: Client, ref: Ref, now: datetime) -> Answer:
         except Missing as missing:
             world.add(missing.read, await _read(client, missing.read))
     raise Refused(f"why {ref} is as it is cannot be told: too much would have to be read.")
+
+
+async def _maker_of(client: Client, ref: Ref) -> Ref | None:
+    """Return the StatefulSet that will make a pod of this name, None if there is none."""
+    maker = Ref("statefulsets.apps", ref.namespace, ref.name.rpartition("-")[0])
+    if ref.resource != "pods" or not maker.name:
+        return None
+    try:
+        workload = await client.get(Target(*maker[:3]))
+    except (NotFound, Forbidden):
+        return None
+    return maker if ordinal_in(workload, ref.name) in ordinals_of(workload) else None
 
 
 async def _read(client: Client, read: Read) -> Sequence[Object] | str:

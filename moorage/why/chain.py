@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from moorage.objects.metadata import Object, Ref, is_terminating
 from moorage.why import deletion, generic
-from moorage.why.cause import Cause, kind_of, kubectl
+from moorage.why.cause import Cause, cut, kind_of, kubectl
 from moorage.why.rules import RULES
 from moorage.why.world import Unreadable, World
 
@@ -57,7 +57,10 @@ def shown(ref: Ref, namespace: str) -> str:
 
 def explain(ref: Ref, obj: Object, world: World) -> Answer:
     """Return why an object is not as wished. Raises Missing."""
-    cause = cause_of(ref, obj, world)
+    try:
+        cause = cause_of(ref, obj, world)
+    except Unreadable as error:
+        return Answer((Link(ref, f"cannot be explained: {cut(str(error))}"),), is_wrong=True)
     if cause is None:
         return Answer((Link(ref, generic.state_of(ref.resource, obj)),), is_wrong=False)
     links: list[Link] = []
@@ -73,7 +76,7 @@ def explain(ref: Ref, obj: Object, world: World) -> Answer:
             found = world.get(holder)
             cause = cause_of(holder, found, world) if found is not None else None
         except Unreadable as error:
-            links.append(Link(holder, f"cannot be read: {error}"))
+            links.append(Link(holder, f"cannot be explained: {cut(str(error))}"))
             break
         if found is None:
             links.append(Link(holder, "does not exist"))

@@ -1,7 +1,6 @@
 """Why something that was deleted is still there: a grace period, a silent node, a finalizer, what is inside or uses it."""
 
 import re
-from datetime import timedelta
 from typing import Final
 
 from moorage.objects.kinds import builtin
@@ -19,10 +18,10 @@ from moorage.objects.metadata import (
     parse_time,
     uid_of,
 )
-from moorage.objects.nodes import is_node_ready
 from moorage.objects.pods import claims_of, is_finished, node_of
 from moorage.objects.volumes import claim_ref_of
 from moorage.why.cause import Cause, cut, kubectl
+from moorage.why.places import is_absent_or_silent
 from moorage.why.world import World
 
 CLAIM_PROTECTION: Final = "kubernetes.io/pvc-protection"
@@ -75,7 +74,7 @@ def _finalizer(ref: Ref, obj: Object, finalizer: str) -> Cause:
     if finalizer == JOB_TRACKING and (owner := controller_of(obj)):
         holder = Ref("jobs.batch", ref.namespace, str(owner.get("name")))
         return Cause("is Terminating until its Job has counted it", _show(ref), holder, "has not counted it yet")
-    drop = f"""kubectl patch {ref.resource} {ref.name}{f" -n {ref.namespace}" if ref.namespace else ""} --type=json"""
+    drop = kubectl(f"patch {ref.resource} {ref.name} --type=json", ref.namespace)
     patch = """-p '[{"op":"remove","path":"/metadata/finalizers/0"}]'"""
     says = f"is Terminating until its finalizer {finalizer} is removed by whoever put it there"
     return Cause(says, f"{drop} {patch} (if nobody does)")
@@ -99,17 +98,17 @@ def _pod(pod: Object, world: World) -> Cause:
     force = f"{kubectl(f'delete pod {name} --grace-period=0 --force', namespace)} (only if its node will not come back)"
     if node:
         holder = Ref("nodes", "", node)
-        found = world.get(holder)
-        if found is None or not is_node_ready(found):
+        if is_absent_or_silent(holder, world):
             return Cause(f"is Terminating until node {node} says that it has ended", force, holder)
     metadata = metadata_of(pod)
     # The timestamp is when the grace period ends, not when the deletion was asked for.
-    left = parse_time(str(metadata["deletionTimestamp"])) - world.now
+    over = parse_time(str(metadata["deletionTimestamp"]))
     grace = metadata.get("deletionGracePeriodSeconds") or 0
     now = f"{kubectl(f'delete pod {name} --grace-period=1', namespace)} (to wait no longer)"
-    if left > timedelta(0):
+    left = min(int((over - world.now).total_seconds()) + 1, int(grace))
+    if over > world.now:
         return Cause(
-            f"is Terminating: its containers have {int(left.total_seconds()) + 1} s left of their grace period of {grace} s",
+            f"is Terminating: its containers have {left} s left of their grace period of {grace} s",
             now,
         )
     told = f"its grace period of {grace} s is over, and node {node or '(none)'} has not said that it has ended"

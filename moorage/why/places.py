@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from moorage.objects.metadata import Object, Ref, condition_of, name_of
 from moorage.objects.nodes import is_node_ready, is_unschedulable
 from moorage.why.cause import Cause, cut, kubectl
-from moorage.why.world import World
+from moorage.why.world import Unreadable, World
 
 
 def explain_node(node: Object, _: World) -> Cause | None:
@@ -30,6 +30,15 @@ def explain_node(node: Object, _: World) -> Cause | None:
         if each.get("type") != "Ready" and each.get("status") == "True"
     ]
     return Cause(f"is short of something: {', '.join(pressed)}", show) if pressed else None
+
+
+def is_absent_or_silent(node: Ref, world: World) -> bool:
+    """Tell whether a node is not there or not ready; who may not read nodes learns no. Raises Missing."""
+    try:
+        found = world.get(node)
+    except Unreadable:
+        return False
+    return found is None or not is_node_ready(found)
 
 
 def _conditions(obj: Object) -> Iterable[Object]:

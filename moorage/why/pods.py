@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from moorage.objects.metadata import Object, Ref, condition_of, is_condition_true, name_of, namespace_of
-from moorage.objects.nodes import is_node_ready
+from moorage.objects.metadata import Object, Ref, condition_of, controller_of, is_condition_true, name_of, namespace_of
 from moorage.objects.pods import claims_of, is_failed, is_ready, is_succeeded, node_of, spec_of, status_of
 from moorage.why import scheduling
 from moorage.why.cause import Cause, cut, kubectl
-from moorage.why.world import World
+from moorage.why.places import is_absent_or_silent
+from moorage.why.world import Unreadable, World
 
 _PULLING: Final = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -25,10 +25,9 @@ def explain(pod: Object, world: World) -> Cause | None:
     node = node_of(pod)
     if not node:
         return scheduling.explain(pod, world)
-    found = world.get(Ref("nodes", "", node))
-    if found is None or (not is_node_ready(found) and not is_ready(pod)):
+    if not is_ready(pod) and is_absent_or_silent(Ref("nodes", "", node), world):
         return Cause(f"is not ready: it is bound to node {node}", holder=Ref("nodes", "", node))
-    return _of_containers(pod) or (None if is_ready(pod) else _not_ready(pod, world))
+    return _of_containers(pod, world) or (None if is_ready(pod) else _not_ready(pod, world))
 
 
 def _failed(pod: Object) -> Cause:
@@ -56,13 +55,13 @@ def _statuses(pod: Object) -> Iterator[tuple[str, Any]]:
             yield str(each.get("name")), each
 
 
-def _of_containers(pod: Object) -> Cause | None:
+def _of_containers(pod: Object, world: World) -> Cause | None:
     """Return the first container that waits for something that will not come by itself."""
     for name, state in _statuses(pod):
         waiting = (state.get("state") or {}).get("waiting") or {}
         reason = str(waiting.get("reason") or "")
         if reason in _PULLING:
-            return _unpulled(pod, name, waiting)
+            return _unpulled(pod, name, waiting, world)
         if reason == "CrashLoopBackOff":
             return _crashing(pod, name, state)
         if reason not in _STARTING:
@@ -70,14 +69,26 @@ def _of_containers(pod: Object) -> Cause | None:
     return None
 
 
-def _unpulled(pod: Object, name: str, waiting: Object) -> Cause:
+def _unpulled(pod: Object, name: str, waiting: Object, world: World) -> Cause:
     containers = [*(spec_of(pod).get("initContainers") or ()), *(spec_of(pod).get("containers") or ())]
     image = next((str(each.get("image")) for each in containers if each.get("name") == name), "?")
     says = (
         f"cannot pull image {image} of container {name} ({waiting['reason']}): {cut(str(waiting.get('message') or ''))}"
     )
-    mend = f"set image pod/{name_of(pod)} {name}=IMAGE"
+    mend = f"set image {_maker(pod, world)} {name}=IMAGE"
     return Cause(says.rstrip(": "), f"{kubectl(mend, namespace_of(pod))}, or make the image available")
+
+
+def _maker(pod: Object, world: World) -> str:
+    """Return whose template the pod is made from, as kubectl writes it: "deployment/web"; the pod if it has none."""
+    owner, found = controller_of(pod), pod
+    if owner is not None and owner.get("kind") == "ReplicaSet":
+        try:
+            found = world.get(Ref("replicasets.apps", namespace_of(pod), str(owner.get("name")))) or pod
+        except Unreadable:
+            found = pod
+        owner = controller_of(found) or owner
+    return f"{str(owner.get('kind')).lower()}/{owner.get('name')}" if owner is not None else f"pod/{name_of(pod)}"
 
 
 def _crashing(pod: Object, name: str, state: Object) -> Cause:

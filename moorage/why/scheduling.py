@@ -14,7 +14,7 @@ from moorage.objects.volumes import class_of, is_fully_bound, is_reachable_from,
 from moorage.scheduler import affinity, filters, spread
 from moorage.scheduler import volumes as scheduler_volumes
 from moorage.why.cause import Cause, cut, kubectl
-from moorage.why.world import World
+from moorage.why.world import Unreadable, World
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 CLAIMS: Final = "persistentvolumeclaims"
@@ -58,7 +58,11 @@ def explain(pod: Object, world: World) -> Cause:
         return Cause("is Pending: the scheduler has not looked at it yet", show)
     message = str(condition["message"])
     says = f"is Pending: {tell(message)}"
-    return _behind(pod, world, message, says) or Cause(says, _command(message, pod))
+    try:
+        behind = _behind(pod, world, message, says)
+    except Unreadable:  # who may not read nodes and volumes still learns what the scheduler says
+        behind = None
+    return behind or Cause(says, _command(message, pod))
 
 
 def tell(message: str) -> str:

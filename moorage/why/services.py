@@ -30,13 +30,13 @@ def explain(service: Object, world: World) -> Cause | None:
     pods = world.list("pods", namespace)
     chosen = [pod for pod in pods if selector.items() <= labels_of(pod).items() and is_active(pod)]
     if not chosen:
-        says = (
-            f"has no endpoints: its selector {text} matches none of {count(len(pods), 'pod')} in namespace {namespace}"
-        )
+        there = f"which has {count(len(pods), 'pod')}" if pods else "which has none"
+        says = f"has no endpoints: its selector {text} matches no pod of namespace {namespace}, {there}"
         return Cause(says, kubectl("get pods --show-labels", namespace))
     ready = [pod for pod in chosen if is_ready(pod) or publishes_unready(service)]
     if not ready:
-        says = f"has no ready endpoints: none of {count(len(chosen), 'pod')} that it selects is ready"
+        those = "the only pod that it selects is not" if len(chosen) == 1 else f"none of its {len(chosen)} pods is"
+        says = f"has no ready endpoints: {those} ready"
         return Cause(says, kubectl(f"get pods -l {text}", namespace), Ref("pods", namespace, name_of(chosen[0])))
     for port in spec.get("ports") or ():
         if all(target_port(pod, port) is None for pod in ready):

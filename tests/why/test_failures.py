@@ -80,7 +80,7 @@ async def a_quota_is_used_up(f: Failing) -> None:
     await f.make("replicasets.apps", builders.replica_set("web", "default", 2))
 
 
-@asked("deployments.apps", "web", "cannot pull image example.com/absent:1", "set image pod/web-")
+@asked("deployments.apps", "web", "cannot pull image example.com/absent:1", "set image deployment/web app=IMAGE")
 async def a_deployment_is_late_since_its_image_is_absent(f: Failing) -> None:
     workload = builders.deployment("web", "default", 2, "example.com/absent:1")
     await f.make("deployments.apps", workload)
@@ -91,7 +91,7 @@ async def a_deployment_is_late_since_its_image_is_absent(f: Failing) -> None:
     "namespaces",
     "shop",
     "ConfigMap shop/kept is Terminating until its finalizer example.com/hold",
-    "patch configmaps kept -n shop",
+    "kubectl -n shop patch configmaps kept",
     "",
 )
 async def a_finalizer_keeps_a_namespace(f: Failing) -> None:
@@ -170,7 +170,12 @@ async def a_pod_is_deleted_on_a_silent_node(f: Failing) -> None:
     await f.delete("pods", "lost")
 
 
-@asked("services", "front", "has no endpoints: its selector app=other matches none of 1 pod", "get pods --show-labels")
+@asked(
+    "services",
+    "front",
+    "has no endpoints: its selector app=other matches no pod of namespace default, which has 1 pod",
+    "get pods --show-labels",
+)
 async def a_selector_matches_nothing(f: Failing) -> None:
     await f.make("pods", pod("web"))
     await f.make("services", service("front", {"app": "other"}))
@@ -382,6 +387,42 @@ async def the_pod_security_standard_of_a_namespace_refuses_pods(f: Failing) -> N
 async def an_ingress_leads_to_no_service(f: Failing) -> None:
     spec = {"defaultBackend": {"service": {"name": "front", "port": {"number": 80}}}}
     await f.make("ingresses.networking.k8s.io", kind("networking.k8s.io/v1", "site", "Ingress", spec=spec))
+
+
+@asked("pods", "web-1", "cannot pull image example.com/absent:1", "set image statefulset/web app=IMAGE")
+async def a_pod_is_asked_for_that_waits_for_the_one_before(f: Failing) -> None:
+    await f.make("statefulsets.apps", builders.stateful_set("web", "default", 2, "example.com/absent:1"))
+
+
+@asked(
+    "deployments.apps", "web", "ValidatingAdmissionPolicy never denies it", "describe validatingadmissionpolicy never"
+)
+async def a_policy_denies_pods(f: Failing) -> None:
+    group, version = "admissionregistration.k8s.io", "admissionregistration.k8s.io/v1"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "false", "message": "never"}]}
+    policy = kind(version, "never", "ValidatingAdmissionPolicy", "", spec=spec)
+    await f.make(f"validatingadmissionpolicies.{group}", policy)
+    bound = {"policyName": "never", "validationActions": ["Deny"]}
+    binding = kind(version, "never", "ValidatingAdmissionPolicyBinding", "", spec=bound)
+    await f.make(f"validatingadmissionpolicybindings.{group}", binding)
+    await f.make("deployments.apps", builders.deployment("web", "default", 1))
+
+
+@asked("replicasets.apps", "web", "LimitRange small says so", "kubectl describe limitrange small")
+async def a_limit_range_refuses_pods(f: Failing) -> None:
+    limits = [{"type": "Container", "max": {"cpu": "1"}}]
+    await f.make("limitranges", kind("v1", "small", "LimitRange", spec={"limits": limits}))
+    made = builders.replica_set("web", "default", 1)
+    made["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "2"}}
+    await f.make("replicasets.apps", made)
+
+
+@asked("replicasets.apps", "web", "PriorityClass urgent does not exist", "kubectl create priorityclass urgent")
+async def a_priority_class_is_missing(f: Failing) -> None:
+    made = builders.replica_set("web", "default", 1)
+    made["spec"]["template"]["spec"]["priorityClassName"] = "urgent"
+    await f.make("replicasets.apps", made)
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=[each.make.__name__ for each in FAILURES])
