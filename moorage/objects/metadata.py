@@ -127,9 +127,18 @@ def is_condition_true(obj: Object, kind: str) -> bool:
     return condition is not None and condition.get("status") == "True"
 
 
+#: The last moment that was formatted and its text: one request writes the same moment several times.
+_formatted: tuple[datetime | None, str] = (None, "")
+
+
 def format_time(moment: datetime) -> str:
     """Return the moment as metav1.Time writes it: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"  # several times faster than strftime
+    global _formatted  # noqa: PLW0603 - a memory of one, faster than a dictionary
+    known, text = _formatted
+    if known is not moment:
+        text = moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"  # several times faster than strftime
+        _formatted = (moment, text)
+    return text
 
 
 def format_micro_time(moment: datetime) -> str:

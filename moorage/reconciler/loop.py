@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 #: How many objects of a kind are worked on at once. Source: ConcurrentStatefulSetSyncs and its like (v1.37).
 WORKERS: Final = 5
 
-#: How long observing and deciding may take for nothing; beyond it the object rests this many times as long, but no longer
-#: than that, before it is looked at again.
-THOUGHT_SECONDS_FREE: Final = 0.005
+#: How long observing and deciding may take for nothing: what goes beyond it counts this many times as rest before the
+#: object is looked at again, but for no longer than that.
+THOUGHT_SECONDS_FREE: Final = 0.02
 REST_FACTOR: Final = 4.0
 REST_SECONDS_MOST: Final = 1.0
 
@@ -168,7 +168,7 @@ class Runner:
         if seconds < THOUGHT_SECONDS_FREE:
             self.queue.done(ref)
             return
-        rest = min(seconds * REST_FACTOR, REST_SECONDS_MOST)
+        rest = min((seconds - THOUGHT_SECONDS_FREE) * REST_FACTOR, REST_SECONDS_MOST)
         asyncio.get_running_loop().call_later(rest, self.queue.done, ref)
 
     async def _round(self, ref: Ref) -> None:

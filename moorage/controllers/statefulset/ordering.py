@@ -26,8 +26,7 @@ class Verb(Enum):
     REPLACE = "replace"  # delete the pod, so that it comes back at the update revision
 
 
-@dataclass(frozen=True, slots=True)
-class Replica:
+class Replica(NamedTuple):
     """A pod and its ordinal. `pod` is None where it has yet to be created; `revision` then is the one to create it at.
 
     misses_claims: a claim that it mounts does not exist.
