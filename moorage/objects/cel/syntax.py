@@ -83,6 +83,8 @@ class CelError(Exception):
 
 
 def _told(source: str, place: int, text: str) -> str:
+    if not source:  # cel-go has no place to show
+        return f"ERROR: <input>:1:0: {text}"
     before = source[:place]
     line, start = before.count("\n") + 1, before.rfind("\n") + 1
     column = place - start

@@ -1,12 +1,12 @@
 """Small parts of device claims, classes and slices: selectors, configurations, names, taints, tolerations.
 
-That CEL expressions compile is checked by who evaluates them.
 Source: pkg/apis/resource/validation (v1.37).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from moorage.api.kinds.devices.selectors import validate_expression
 from moorage.api.kinds.pod_spec.volumes import validate_csi_driver_name
 from moorage.objects.errors import Cause
 from moorage.objects.validation import (
@@ -29,7 +29,7 @@ Part = Mapping[str, Any]
 
 SELECTORS_MOST = CONFIGS_MOST = REQUESTS_MOST = CONSTRAINTS_MOST = 32
 TOLERATIONS_MOST = TAINTS_MOST = 16
-EXPRESSION_MOST, PARAMETERS_MOST = 10240, 10240
+PARAMETERS_MOST = 10240
 NAME_MOST, POOL_MOST, DRIVER_MOST = 32, 253, 63
 
 _EFFECTS = ("NoExecute", "NoSchedule", "None")
@@ -46,8 +46,8 @@ def validate_selectors(path: str, selectors: Sequence[Part]) -> list[Cause]:
         place, cel = f"{path}[{index}].cel", selector.get("cel")
         if cel is None:
             causes.append(required(place))
-        elif len(cel.get("expression") or "") > EXPRESSION_MOST:
-            causes.append(too_long(f"{place}.expression", EXPRESSION_MOST))
+        else:
+            causes += validate_expression(f"{place}.expression", cel.get("expression") or "")
     return causes
 
 
