@@ -43,8 +43,8 @@ class FrontDoor:
         api = control.api
         tokens = Tokens(_reader(pki.account_key), _reader(pki.account_public_key), control.entropy)
         rbac = Rbac(control.lookup)
-        api.creations.update(Reviews(rbac, tokens, control.clock).creations())
         known = {pki.administrator_token.read_text(): ADMINISTRATOR}
+        api.creations.update(Reviews(rbac, tokens, control.clock, known).creations())
         metrics = Metrics()
         pages = Pages(self._documents(control, tokens), metrics)
         parts = Parts(
