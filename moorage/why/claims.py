@@ -4,6 +4,7 @@ from typing import Final
 
 from moorage.objects.metadata import Object, Ref, name_of, namespace_of
 from moorage.objects.pods import claims_of, is_finished, node_of
+from moorage.objects.quantity import parse_quantity
 from moorage.objects.volumes import (
     NO_PROVISIONER,
     claim_ref_of,
@@ -14,6 +15,7 @@ from moorage.objects.volumes import (
     mismatch_of,
     phase_of,
     reclaim_policy_of,
+    request_of,
     spec_of,
     volume_name_of,
     waits_for_consumer,
@@ -31,7 +33,7 @@ def explain(claim: Object, world: World) -> Cause | None:
     if phase_of(claim) == "Lost":
         return Cause("has lost its volume", show, Ref("persistentvolumes", "", volume_name_of(claim)))
     if is_fully_bound(claim) or phase_of(claim) == "Bound":
-        return None
+        return _growing(claim, world, show)
     if volume_name_of(claim):
         return _named(claim, world, show)
     class_name = class_of(claim)
@@ -57,6 +59,17 @@ def explain(claim: Object, world: World) -> Cause | None:
             "kubectl get pv, then create one that suits",
         )
     return Cause(f"is not bound: it waits for the provisioner {provisioner} to make a volume", show)
+
+
+def _growing(claim: Object, world: World, show: str) -> Cause | None:
+    """Return why a bound claim is still smaller than it asks to be, None if it is not."""
+    has = ((claim.get("status") or {}).get("capacity") or {}).get("storage")
+    wanted = request_of(claim)
+    if not has or parse_quantity(str(has)) >= wanted:
+        return None
+    newest = world.warning(claim, "VolumeResizeFailed", "ExternalExpanding", "FileSystemResizeFailed")
+    told = f": {cut(newest)}" if newest else ""
+    return Cause(f"is bound, and has {has} where it asks for {wanted}{told}", show)
 
 
 def _named(claim: Object, world: World, show: str) -> Cause:

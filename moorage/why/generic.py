@@ -1,4 +1,4 @@
-"""What holds for every kind: owners that are gone, conditions that are not true, warnings; and what all is well means."""
+"""What holds for every kind: conditions that are not true, warnings; and what an object is when all is well."""
 
 from typing import Any, Final
 

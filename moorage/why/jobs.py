@@ -70,11 +70,15 @@ def explain_cron_job(cron_job: Object, world: World) -> Cause | None:
         )
     schedule = str(spec.get("schedule") or "")
     try:
-        parse_schedule(schedule, str(spec.get("timeZone") or ""))
+        next_time = parse_schedule(schedule, str(spec.get("timeZone") or "")).after(world.now)
     except ValueError as error:
         return Cause(
             f'starts nothing: its schedule "{schedule}" makes no sense: {cut(str(error))}',
             kubectl(f"edit cronjob {name}", namespace),
+        )
+    if next_time is None:
+        return Cause(
+            f'starts nothing: no time meets its schedule "{schedule}"', kubectl(f"edit cronjob {name}", namespace)
         )
     wrong = world.warning(
         cron_job,

@@ -20,6 +20,7 @@ PRIORITIES: Final = "priorityclasses.scheduling.k8s.io"
 
 _QUOTA: Final = re.compile(r"exceeded quota: ([^,]+), (requested: .*)")
 _ACCOUNT: Final = re.compile(r'serviceaccount "([^"]+)" not found')
+_TERMINATING: Final = re.compile(r"content in namespace (\S+) because it is being terminated")
 _PRIORITY: Final = re.compile(r"no PriorityClass with name (\S+) was found")
 _HOOK: Final = re.compile(r'(?:admission webhook|failed calling webhook) "([^"]+)"')
 _POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
@@ -58,6 +59,11 @@ def _account(says: str, message: str, namespace: str, _: World) -> Cause | None:
     name = found[1].rpartition("/")[2]
     make = kubectl(f"create serviceaccount {name}", namespace)
     return Cause(says, holder=Ref("serviceaccounts", namespace, name), absent=make, command=make)
+
+
+def _namespace(says: str, message: str, _: str, __: World) -> Cause | None:
+    found = _TERMINATING.search(message)
+    return Cause(says, holder=Ref("namespaces", "", found[1])) if found else None
 
 
 def _priority(says: str, message: str, _: str, __: World) -> Cause | None:
@@ -114,6 +120,7 @@ def _range(says: str, message: str, namespace: str, world: World) -> Cause | Non
 _FINDERS: Final[tuple[Callable[[str, str, str, World], Cause | None], ...]] = (
     _quota,
     _account,
+    _namespace,
     _priority,
     _hook,
     _policy,

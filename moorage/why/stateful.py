@@ -45,7 +45,7 @@ def _broken_revision(workload: Object, wanted: list[str], pods: Mapping[str, Obj
         revision = str(labels_of(pod).get(POD_REVISION) or "")
         if revision == update or (revision == current and _is_startable(pod)):
             return None
-        told = f"waits for pod {name} of the old revision {revision}, which will not become ready, before it updates to {update}"
+        told = f"waits for pod {name} of the old revision {revision}, which is not ready, before it updates to {update}"
         mend = kubectl(f"delete pod {name}", namespace_of(workload))
         return Cause(f"{says}: it {told}", f"{mend} (it comes back with the new template)")
     return None

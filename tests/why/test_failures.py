@@ -425,6 +425,39 @@ async def a_priority_class_is_missing(f: Failing) -> None:
     await f.make("replicasets.apps", made)
 
 
+@asked("cronjobs.batch", "never", 'no time meets its schedule "0 0 30 2 *"', "kubectl edit cronjob never")
+async def the_schedule_of_a_cron_job_never_comes(f: Failing) -> None:
+    spec = {"schedule": "0 0 30 2 *", "jobTemplate": {"spec": job("x", "x")["spec"]}}
+    await f.make("cronjobs.batch", kind("batch/v1", "never", "CronJob", spec=spec))
+
+
+@asked("apiservices.apiregistration.k8s.io", "v1.far.example.com", "Service default/far does not exist", "services", "")
+async def an_api_is_served_by_nobody(f: Failing) -> None:
+    spec = {"group": "far.example.com", "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 1}
+    spec |= {"insecureSkipTLSVerify": True, "service": {"namespace": "default", "name": "far"}}
+    resource = "apiservices.apiregistration.k8s.io"
+    made = kind("apiregistration.k8s.io/v1", "v1.far.example.com", "APIService", "", spec=spec)
+    await f.make(resource, made)
+
+
+@asked(
+    "persistentvolumeclaims", "data", "PersistentVolume disk belongs to claim default/other", "kubectl describe pv disk"
+)
+async def the_volume_that_a_claim_names_is_taken(f: Failing) -> None:
+    reference = {"namespace": "default", "name": "other"}
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "claimRef": reference,
+        "storageClassName": "manual",
+        "hostPath": {"path": "/data"},
+    }
+    await f.make("persistentvolumes", kind("v1", "disk", "PersistentVolume", "", spec=spec))
+    made = builders.claim("data", "default")
+    wanted = {**made["spec"], "storageClassName": "manual", "volumeName": "disk"}
+    await f.make("persistentvolumeclaims", {**made, "spec": wanted})
+
+
 @pytest.mark.parametrize("failure", FAILURES, ids=[each.make.__name__ for each in FAILURES])
 def test_the_root_is_told_in_five_lines_when(failure: Failure) -> None:
     async def fail(f: Failing) -> None:
