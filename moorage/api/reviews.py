@@ -127,6 +127,7 @@ class Reviews:
         account = found(tools, request).object
         resource = find_resource("authentication.k8s.io", "v1", "tokenrequests")
         draft = draft if resource is None else decoded(kind_of(resource), request, draft, request.raw)
+        await tools.admission.ask(draft, None, request, tools.lookup)
         check_request(draft, account)
         spec = {
             "audiences": [ISSUER],

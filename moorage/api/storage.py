@@ -180,6 +180,7 @@ class CacheLookup:
 
     def __init__(self, caches: Caches) -> None:
         self._caches = caches
+        self._known: dict[str, ResourceCache] = {}
         #: The caches by resource id: once there, they stay.
         self._found: dict[str, ResourceCache] = {}
 

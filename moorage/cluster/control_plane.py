@@ -40,6 +40,7 @@ class ControlPlane:
         #: Admission webhooks. Nobody calls them before a caller is given.
         self.webhooks = Webhooks(entropy)
         self.api = Api(store, clock, entropy, AdmissionChain(entropy, Dynamic(Policies(), self.webhooks)))
+        self.webhooks.converter = self.api.storage.converter
         self.lookup = self.api.lookup
         self.clock = clock
         self.entropy = entropy

@@ -1,5 +1,6 @@
 """Admission webhooks from end to end: a control plane, and a real HTTPS server that it asks."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from moorage.client.client import Target
+from moorage.objects.encoded import Encoded
 from moorage.objects.errors import StatusError
 from tests.cluster.webhooks.plane import JANE, Plane
 from tests.cluster.webhooks.server import Certificate, patching
@@ -234,3 +236,26 @@ async def test_what_a_patch_makes_is_read_as_a_body_is(plane: Plane) -> None:
     refusal = await plane.refusal()
     assert refusal["code"] == 500
     assert refusal["message"].startswith("Internal error occurred: ")
+
+
+async def test_a_built_in_object_is_shown_in_the_version_of_the_rule(plane: Plane) -> None:
+    rules = [{"apiGroups": ["autoscaling"], "apiVersions": ["v2"], "operations": ["*"], "resources": ["*"]}]
+    change = patching({"op": "replace", "path": "/spec/maxReplicas", "value": 5})
+    await plane.hook("mutating", plane.server.on("/m", lambda _: change), rules=rules)
+    api = plane.control.api
+    row = api.resources.find("autoscaling", "v1", "horizontalpodautoscalers")
+    assert row is not None
+    spec = {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}
+    obj = {"apiVersion": "autoscaling/v1", "kind": row.kind, "metadata": {"name": "a"}}
+    request = replace(plane.request("create", "horizontalpodautoscalers.autoscaling"), resource=row)
+    answer = await api.create(request, {**obj, "spec": {**spec, "targetCPUUtilizationPercentage": 50}})
+    assert isinstance(answer.body, Encoded)
+    assert answer.body.object["spec"] == {
+        **spec,
+        "maxReplicas": 5,
+        "minReplicas": 1,
+        "targetCPUUtilizationPercentage": 50,
+    }
+    asked = plane.server.asked[0]["request"]
+    assert asked["object"]["spec"]["metrics"][0]["resource"]["name"] == "cpu"
+    assert (asked["kind"]["version"], asked["requestKind"]["version"]) == ("v2", "v1")

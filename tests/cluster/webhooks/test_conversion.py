@@ -11,6 +11,7 @@ from moorage.client.client import Target
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import StatusError
 from tests.cluster.webhooks.plane import Plane
+from tests.cluster.webhooks.server import patching
 
 SCHEMA = {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
 
@@ -164,3 +165,19 @@ async def test_our_own_parts_read_the_preferred_version(plane: Plane) -> None:
     await Widgets(plane, "v1").create("a", host="h", port="1")
     read = await plane.control.client.get(Target("widgets.example.com", "n", "a"))
     assert read["apiVersion"] in ("example.com/v1", "example.com/v2")
+
+
+async def test_an_admission_webhook_sees_the_version_that_its_rule_names(plane: Plane) -> None:
+    await define(plane, plane.server.on("/c", answer))
+
+    def move(asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked["kind"]["version"] == asked["resource"]["version"] == "v1"
+        assert asked["requestKind"]["version"] == asked["requestResource"]["version"] == "v2"
+        assert asked["object"]["apiVersion"] == "example.com/v1"
+        assert asked["object"]["spec"] == {"host": "h", "port": "1"}
+        return patching({"op": "replace", "path": "/spec/port", "value": "9"})
+
+    rules = [{"apiGroups": ["example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["widgets"]}]
+    conditions = [{"name": "has-host", "expression": "has(object.spec.host)"}]
+    await plane.hook("mutating", plane.server.on("/m", move), rules=rules, matchConditions=conditions)
+    assert (await Widgets(plane, "v2").create("a", address="h:1"))["spec"] == {"address": "h:9"}

@@ -58,7 +58,7 @@ def review_of(call: Call, matched: Resource, version: str, uid: str) -> bytes:
 
 def as_version(obj: Object | None, call: Call, matched: Resource) -> Object | None:
     """Return an object of the call in the version of the resource that a rule matched."""
-    if obj is None or matched.version == call.resource.version or not _is_own_kind(call):
+    if obj is None or not _is_own_kind(call) or obj.get("apiVersion") == matched.api_version:
         return obj
     whole = stored(obj, call.resource) if is_converted(call.resource) else obj
     changed = converted(whole, matched) if is_converted(matched) and not matched.custom else dict(whole)

@@ -6,6 +6,7 @@ Differs from Kubernetes: there is no audit log, so audit annotations of webhooks
 """
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from moorage.aio.entropy import Entropy
 from moorage.api.admission.webhooks.caller import WebhookCaller
@@ -14,6 +15,10 @@ from moorage.api.authorization import Revisions
 from moorage.api.request import Draft, Request
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object
+
+if TYPE_CHECKING:
+    from moorage.api.admission.webhooks.dispatch import Dispatcher
+    from moorage.api.custom_resources.converter import Converter
 
 
 @dataclass
@@ -36,6 +41,8 @@ class Webhooks:
     def __init__(self, entropy: Entropy, caller: WebhookCaller | None = None) -> None:
         self._entropy = entropy
         self._caller = caller
+        #: Converts custom resources where a rule names another version than the request.
+        self.converter: Converter | None = None
         self._mutating = Index("mutating")
         self._validating = Index("validating")
 
@@ -54,9 +61,7 @@ class Webhooks:
         hooks = self._mutating.hooks_for(request.resource, lookup)
         if not hooks:
             return False
-        from moorage.api.admission.webhooks.dispatch import Dispatcher
-
-        dispatcher = Dispatcher(self._entropy, self._caller, request, lookup)
+        dispatcher = self._dispatcher(request, lookup)
         changed = False
         for hook in hooks:
             asked, result = await dispatcher.changed(hook, draft, old, None if not rounds.again else rounds.due)
@@ -71,6 +76,10 @@ class Webhooks:
         """Ask webhooks about a write, all at once; they may warn. Raises StatusError with the first refusal."""
         hooks = self._validating.hooks_for(request.resource, lookup)
         if hooks:
-            from moorage.api.admission.webhooks.dispatch import Dispatcher
+            await self._dispatcher(request, lookup).validate(hooks, obj, old)
 
-            await Dispatcher(self._entropy, self._caller, request, lookup).validate(hooks, obj, old)
+    def _dispatcher(self, request: Request, lookup: Revisions) -> "Dispatcher":
+        from moorage.api.admission.webhooks.calls import Asker
+        from moorage.api.admission.webhooks.dispatch import Dispatcher
+
+        return Dispatcher(Asker(self._entropy, self._caller), self.converter, request, lookup)
