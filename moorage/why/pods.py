@@ -12,6 +12,7 @@ from moorage.why.places import is_absent_or_silent
 from moorage.why.world import Unreadable, World
 
 _PULLING: Final = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+_NEVER_RAN: Final = ("StartError", "ContainerCannotRun")
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 _OBJECT_MISSING: Final = re.compile(r'\b(secret|configmap|persistentvolumeclaim) "([^"]+)" not found')
 
@@ -27,7 +28,7 @@ def explain(pod: Object, world: World) -> Cause | None:
         return scheduling.explain(pod, world)
     if not is_ready(pod) and is_absent_or_silent(Ref("nodes", "", node), world):
         return Cause(f"is not ready: it is bound to node {node}", holder=Ref("nodes", "", node))
-    return _of_containers(pod, world) or (None if is_ready(pod) else _not_ready(pod, world))
+    return _of_containers(pod, world) or (_unwell(pod, world) if is_ready(pod) else _not_ready(pod, world))
 
 
 def _failed(pod: Object) -> Cause:
@@ -44,6 +45,8 @@ def _failed(pod: Object) -> Cause:
 
 def _ending(ended: Object) -> str:
     reason = ended.get("reason")
+    if reason in _NEVER_RAN and ended.get("message"):
+        return f"cannot be started: {cut(str(ended['message']))}"
     told = f" ({reason})" if reason and reason != "Error" else ""
     return f"ended with exit code {ended.get('exitCode')}{told}"
 
@@ -135,6 +138,18 @@ def _not_ready(pod: Object, world: World) -> Cause | None:
     condition = condition_of(pod, "Ready") or {}
     told = cut(str(condition.get("message") or "")) or "its containers are being started"
     return Cause(f"is not ready: {told}", show)
+
+
+def _unwell(pod: Object, world: World) -> Cause | None:
+    """Return why a pod that is ready now will be restarted, None if no liveness probe says so."""
+    for event in world.events(pod):
+        if event.get("reason") == "Started":
+            return None
+        if event.get("reason") == "Killing" and "liveness probe" in str(event.get("message")):
+            failed = world.warning(pod, "Unhealthy") or str(event["message"])
+            show = kubectl(f"logs {name_of(pod)} --previous", namespace_of(pod))
+            return Cause(f"is ready now, and is being restarted: {cut(failed)}", show)
+    return None
 
 
 def _probe_failure(pod: Object, world: World, container: str) -> str:

@@ -28,6 +28,8 @@ IMAGES = {
     "*/unready:*": Behaviour(ready_after=None),
     "*/crash:*": Behaviour(exits_after=1.0, exit_code=3),
     "*/oom:*": Behaviour(exits_after=1.0, exit_code=137, oom_killed=True),
+    "*/typo:*": Behaviour(start_failure="StartError"),
+    "*/sick:*": Behaviour(exec_exit_code=1, stops_in=None),
     "*/stubborn:*": Behaviour(stops_in=None),
     "*/done:*": Behaviour(exits_after=0.5),
 }

@@ -458,6 +458,17 @@ async def the_volume_that_a_claim_names_is_taken(f: Failing) -> None:
     await f.make("persistentvolumeclaims", {**made, "spec": wanted})
 
 
+@asked("pods", "typo", "its container app cannot be started: ", "kubectl logs typo -c app --previous")
+async def a_command_does_not_exist(f: Failing) -> None:
+    await f.make("pods", pod("typo", "example.com/typo:1", {"command": ["nonsense"]}))
+
+
+@asked("pods", "sick", "is being restarted: Liveness probe failed", "kubectl logs sick --previous")
+async def a_liveness_probe_fails(f: Failing) -> None:
+    probe = {"livenessProbe": {"exec": {"command": ["true"]}, "failureThreshold": 1, "initialDelaySeconds": 5}}
+    await f.make("pods", pod("sick", "example.com/sick:1", probe))
+
+
 @pytest.mark.parametrize("failure", FAILURES, ids=[each.make.__name__ for each in FAILURES])
 def test_the_root_is_told_in_five_lines_when(failure: Failure) -> None:
     async def fail(f: Failing) -> None:
