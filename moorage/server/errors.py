@@ -18,12 +18,6 @@ log = logging.getLogger(__name__)
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
 
 
-class NotImplementedHere(StatusError):
-    """What upstream serves and this server does not."""
-
-    code, reason = 501, "NotImplemented"
-
-
 def resource_not_found() -> NotFound:
     """Return the error for a path that no resource serves."""
     return NotFound("the server could not find the requested resource", details={})

@@ -230,7 +230,9 @@ class Front:
             call.warnings.append(deprecation)
         check_segment(path.name)
         if path.subresource == "proxy":
-            raise errors.NotImplementedHere("proxying to pods, services and nodes is not served here")
+            from moorage.server.proxying import serve_proxy
+
+            return await serve_proxy(self, call, resource)
         if path.subresource == "log" or path.subresource in INSIDE:
             from moorage.server.inside import serve_inside
 
