@@ -44,11 +44,11 @@ class Certificate:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        file = directory / f"{id(self)}.pem"
-        file.write_bytes(pem + private)
+        self.file = directory / f"{id(self)}.pem"
+        self.file.write_bytes(pem + private)
         self.bundle = base64.b64encode(pem).decode()
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.context.load_cert_chain(file)
+        self.context.load_cert_chain(self.file)
 
 
 class WebhookServer:
