@@ -1,12 +1,11 @@
 """Python libraries, each in an environment of its own: a program of checks for each, below programs/."""
 
-import json
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.clients.cluster import Cluster, Kubectl, until
+from tests.clients.results import expect_all_passed
 from tests.clients.tools import everything, kubectl_path, python_with
 
 pytestmark = [pytest.mark.real, pytest.mark.cluster]
@@ -70,13 +69,8 @@ def test_a_library_does_what_it_is_used_for(
     real_cluster: Cluster, program: str, environment: str, requirements: list[str]
 ) -> None:
     python = python_with(environment, *requirements)
-    said = real_cluster.run(
-        python, str(PROGRAMS / f"{program}.py"), environment={"PYTHONPATH": str(PROGRAMS), "PATH": os.environ["PATH"]}
-    )
-    results = [json.loads(line) for line in said.splitlines() if line.startswith('{"check"')]
-    assert results, said
-    failures = [f"{each['check']}\n{each['error']}" for each in results if each["error"]]
-    assert not failures, "\n".join(failures)
+    said = real_cluster.run(python, str(PROGRAMS / f"{program}.py"), environment={"PYTHONPATH": str(PROGRAMS)})
+    expect_all_passed(said)
 
 
 def test_an_operator_works(real_cluster: Cluster) -> None:
