@@ -17,6 +17,14 @@ _TEXTS: Final = frozenset({"string", "bytes", "duration"})
 _NUMBERS: Final = frozenset({"integer", "number"})
 _ANY_SCALARS: Final = frozenset({"int-or-string", "quantity", "time", "micro-time"})
 
+#: The classes of decoded values that are right for a kind of type without a closer look.
+_SOUND: Final[Mapping[str, frozenset[type]]] = {
+    **dict.fromkeys(_TEXTS, frozenset({str})),
+    **dict.fromkeys(_NUMBERS, frozenset({int, float})),
+    **dict.fromkeys(_ANY_SCALARS, frozenset({str, int, float, bool})),
+    "boolean": frozenset({bool}),
+}
+
 
 def member_type(type_: Type, name: str) -> Type:
     """Return the type of an object's or map's member."""
@@ -49,17 +57,19 @@ def _scalar_problem(kind: str, value: Any) -> str:
         return f"expected string, got &value.valueUnstructured{{Value:{shown}}}"
     if kind == "boolean" and go != "bool":
         return f"expected boolean, got &{{{go_text(value)}}}"
-    if kind in _ANY_SCALARS and isinstance(value, (Mapping, list)):
+    if kind in _ANY_SCALARS and isinstance(value, (dict, list)):
         return f"expected any scalar, got &{{{go_text(value)}}}"
     return ""
 
 
 def _object_problems(type_: Type, value: Any, path: str) -> list[str]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return [f"{path}: expected map, got &{{{go_text(value)}}}"]
     problems: list[str] = []
     for name in sorted(value):
         inside = type_.fields.get(name) or type_.values
+        if inside is not None and type(value[name]) in _SOUND.get(inside.kind, ()):
+            continue
         if inside is None and not (type_.preserves_unknown or type_.embedded or not type_.fields):
             problems.append(f"{path}.{name}: field not declared in schema")
         else:
@@ -92,13 +102,13 @@ def _element_fault(type_: Type, item: Any) -> str:
     if type_.list_type == "set":
         if item is None:
             return "associative list without keys has an element that's an explicit null"
-        if isinstance(item, (Mapping, list)):
-            kind = "map" if isinstance(item, Mapping) else "list"
+        if isinstance(item, (dict, list)):
+            kind = "map" if isinstance(item, dict) else "list"
             return f"associative list without keys has an element that's a {kind} type"
         return ""
     if item is None:
         return "associative list with keys may not have a null element"
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         return "associative list with keys may not have non-map elements"
     for key in type_.list_map_keys:
         if key not in item and member_type(type_.items or ANY, key).default is None:
@@ -110,7 +120,7 @@ def field_set(type_: Type, value: Any) -> Fields:
     """Return the fields that a value sets, as an applier owns them: no containers, but list items and empty objects."""
     result: dict[str, Any] = {}
     for step, inside, item, own in _members(type_, value):
-        if is_one_field(inside) or item is None or item == {} or not isinstance(item, (Mapping, list)):
+        if is_one_field(inside) or item is None or item == {} or not isinstance(item, (dict, list)):
             result[step] = LEAF
             continue
         if inside.kind == "any" and isinstance(item, list):
@@ -126,7 +136,7 @@ def field_set(type_: Type, value: Any) -> Fields:
 
 def _members(type_: Type, value: Any) -> Iterator[tuple[str, Type, Any, bool]]:
     """Yield step, type and value of each member or item, and whether it is owned beside what is in it."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for name, member in value.items():
             yield f"f:{name}", member_type(type_, name), member, not is_declared(type_, name)
     elif isinstance(value, list) and type_.kind == "list":
@@ -157,7 +167,7 @@ def remove_fields(type_: Type, value: Any, fields: Fields) -> Any:
     """Return the value without these fields; None if nothing is left."""
     if not value:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _kept_members(type_, value, fields)
     if isinstance(value, list) and type_.list_type in ("map", "set"):
         return _kept_items(type_, value, fields)
@@ -193,7 +203,7 @@ def merge_values(type_: Type, live: Any, applied: Any) -> Any:
     """
     if is_one_field(type_) or not live:
         return applied
-    if isinstance(live, Mapping) and isinstance(applied, (Mapping, NoneType)):
+    if isinstance(live, dict) and isinstance(applied, (dict, NoneType)):
         merged = dict(live)
         for name, value in (applied or {}).items():
             merged[name] = merge_values(member_type(type_, name), live[name], value) if name in live else value
