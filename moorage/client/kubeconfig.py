@@ -6,6 +6,7 @@ Source: client-go tools/clientcmd (v0.37).
 
 import base64
 import binascii
+import json
 import os
 import re
 import tempfile
@@ -177,7 +178,23 @@ def split_identity(pem: bytes) -> tuple[bytes, bytes]:
 
 def write_file(path: Path, name: str, credentials: Credentials) -> None:
     """Write a kubeconfig with this context alone, readable by its owner alone. Raises OSError."""
-    _replace(path, config_for(name, credentials))
+    _replace(path, _plain_text(config_for(name, credentials)))
+
+
+def _plain_text(value: Any, indent: str = "") -> str:
+    """Return maps, lists of maps, texts and booleans as YAML: what writes any YAML takes too long to import at a start."""
+    lines = []
+    for key, member in value.items():
+        if isinstance(member, dict):
+            lines.append(
+                f"{indent}{key}:\n{_plain_text(member, indent + '  ')}" if member else f"{indent}{key}: {{}}\n"
+            )
+        elif isinstance(member, list):
+            items = (_plain_text(item, indent + "  ") for item in member)
+            lines.append(f"{indent}{key}:\n" + "".join(f"{indent}- {item[len(indent) + 2 :]}" for item in items))
+        else:  # a JSON text is a YAML one
+            lines.append(f"{indent}{key}: {json.dumps(member, ensure_ascii=False)}\n")
+    return "".join(lines)
 
 
 def merge_file(path: Path, source: Path) -> None:
@@ -238,7 +255,7 @@ def _change(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
         after = dict(before)
         change(after)
         if after != before:
-            _replace(path, after)
+            _replace(path, _text(after))
 
 
 @contextmanager
@@ -262,13 +279,17 @@ def _locked(path: Path) -> Iterator[None]:
             lock.unlink()
 
 
-def _replace(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file in one step, with mode 0600."""
+def _text(content: Mapping[str, Any]) -> str:
     import yaml
 
-    text = yaml.dump(
+    text: str = yaml.dump(
         dict(content), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True
     )
+    return text
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step, with mode 0600."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -10,6 +10,7 @@ import yaml
 from moorage.client.kubeconfig import (
     Credentials,
     KubeconfigError,
+    config_for,
     credentials_in_pod,
     merge_file,
     paths_of,
@@ -180,3 +181,9 @@ def test_a_pod_finds_its_account(tmp_path):
     found = credentials_in_pod(environment, tmp_path)
     assert (found.server, found.namespace, found.authority) == ("https://[fd00::1]:443", "ns", b"CA")
     assert credentials_in_pod({}, tmp_path) is None
+
+
+def test_a_new_file_is_yaml_that_says_what_was_given(tmp_path):
+    credentials = Credentials("https://[::1]:6443", authority=b"ca\n" * 50, token='a: "b" #c', insecure=True)
+    write_file(tmp_path / "config", "yes", credentials)
+    assert yaml.safe_load((tmp_path / "config").read_text()) == config_for("yes", credentials)
