@@ -6,14 +6,15 @@ import shutil
 from pathlib import Path
 
 from moorage import KUBERNETES_VERSION
+from moorage.node.network.pods import node_address_for, pod_network_for
 from moorage.node.node_status import Machine
 
 
-def machine_for(name: str, ip: str, runtime: str, directory: Path) -> Machine:
-    """Return the facts of a node on this machine; all nodes of a cluster share it."""
+def machine_for(name: str, index: int, runtime: str, directory: Path) -> Machine:
+    """Return the facts of a node on this machine; all nodes of a cluster share it. index: tells their networks apart."""
     return Machine(
         hostname=name,
-        ip=ip,
+        ip=node_address_for(index),
         cpus=os.cpu_count() or 1,
         memory=_memory_bytes(),
         disk=shutil.disk_usage(directory).total,
@@ -24,14 +25,15 @@ def machine_for(name: str, ip: str, runtime: str, directory: Path) -> Machine:
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
         runtime=runtime,
         version=KUBERNETES_VERSION,
+        pod_network=pod_network_for(index),
     )
 
 
-def simulated_machine(name: str, ip: str) -> Machine:
+def simulated_machine(name: str, index: int) -> Machine:
     """Return the facts of a node that only pretends: large enough to take any test."""
     return Machine(
         hostname=name,
-        ip=ip,
+        ip=node_address_for(index),
         cpus=32,
         memory=256 << 30,
         disk=1 << 40,
@@ -43,6 +45,7 @@ def simulated_machine(name: str, ip: str) -> Machine:
         runtime="simulated://1",
         version=KUBERNETES_VERSION,
         is_simulated=True,
+        pod_network=pod_network_for(index),
     )
 
 

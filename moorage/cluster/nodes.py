@@ -23,7 +23,6 @@ from moorage.node.gateway import LocalGateway
 from moorage.node.images.registry import Registries, read_registries
 from moorage.node.images.store import ImageStore
 from moorage.node.network.node_services import ApiDoor, NodeServices
-from moorage.node.network.pods import node_address_for
 from moorage.node.node_status import LEASE_SECONDS
 from moorage.node.references import References
 from moorage.node.runtimes.native.host import NativeHost
@@ -153,7 +152,7 @@ class Nodes:
         if self._host is None or self._images is None:
             raise StartFailed("real nodes were not prepared")
         runtime = NativeRuntime(self._host, self._images, name, index, self._control.clock)
-        machine = machine_for(name, node_address_for(index), runtime.version, self._config.directory)
+        machine = machine_for(name, index, runtime.version, self._config.directory)
         settings = NodeSettings(
             machine, self._directory / "files" / name, dns_servers=(DNS_SERVICE_ADDRESS,), domain=CLUSTER_DOMAIN
         )
@@ -165,7 +164,7 @@ class Nodes:
 
         runtime = SimulatedRuntime(self._control.clock, index, of_jobs=FINISHING)
         settings = NodeSettings(
-            simulated_machine(name, node_address_for(index)),
+            simulated_machine(name, index),
             self._directory / "files" / name,
             renew_seconds=SIMULATED_RENEW_SECONDS,
             is_real=False,

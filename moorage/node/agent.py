@@ -18,6 +18,7 @@ from moorage.node.node_status import (
     lease_object,
     node_object,
     node_status,
+    with_network,
 )
 from moorage.node.prober import Prober
 from moorage.node.references import References
@@ -29,12 +30,14 @@ from moorage.objects.errors import AlreadyExists, Conflict, NotFound, StatusErro
 from moorage.objects.metadata import (
     Object,
     condition_of,
+    finalizers_of,
     format_micro_time,
     is_terminating,
     name_of,
     namespace_of,
     uid_of,
 )
+from moorage.objects.pods import JOB_FINALIZER
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
 from moorage.volumes.driver import Driver
@@ -133,6 +136,8 @@ class Agent:
 
     def see(self, pod: Object) -> None:
         """Take a new state of a pod that is bound to this node."""
+        if not self._settings.is_real and is_held(pod):
+            return
         worker = self._workers.get(uid_of(pod))
         if worker is not None:
             worker.update(pod)
@@ -227,8 +232,16 @@ class Agent:
         try:
             node = await client.create("nodes", wanted)
         except AlreadyExists:
-            node = await client.get(Target("nodes", "", self.name))
+            node = await self._with_network(await client.get(Target("nodes", "", self.name)))
         return await self._publish(node)
+
+    async def _with_network(self, node: Object) -> Object:
+        """Let a Node that others made name the network of its pods."""
+        spec = with_network(self._settings.machine, node["spec"])
+        if spec is node["spec"]:
+            return node
+        patch = {"spec": {key: spec[key] for key in ("podCIDR", "podCIDRs")}}
+        return await self._around.client.patch(Target("nodes", "", self.name), patch)
 
     async def _publish(self, node: Object) -> Object:
         """Write the node's status, from a state of it that may be old."""
@@ -279,6 +292,14 @@ def is_posed(pod: Object) -> bool:
     """
     has_address = bool((pod.get("status") or {}).get("podIP"))
     return has_address and condition_of(pod, "PodReadyToStartContainers") is None
+
+
+def is_held(pod: Object) -> bool:
+    """Tell whether a deleted pod's finalizers keep a simulated node from ending it, as KWOK's do.
+
+    That of Jobs does not: it waits for the pod's end itself.
+    """
+    return is_terminating(pod) and any(each != JOB_FINALIZER for each in finalizers_of(pod))
 
 
 class Dispatcher:

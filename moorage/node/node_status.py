@@ -22,6 +22,7 @@ class Machine:
     """What a node tells about the machine that it is on; sizes in bytes.
 
     is_simulated: there is no machine, so what somebody gave the Node as its capacity is true.
+    pod_network: the network of its pods' addresses in CIDR form, "" if others give them.
     """
 
     hostname: str
@@ -38,6 +39,7 @@ class Machine:
     version: str
     pods: int = PODS_MOST
     is_simulated: bool = False
+    pod_network: str = ""
 
 
 def node_object(machine: Machine) -> dict[str, Any]:
@@ -55,8 +57,15 @@ def node_object(machine: Machine) -> dict[str, Any]:
                 "beta.kubernetes.io/arch": machine.architecture,
             },
         },
-        "spec": {},
+        "spec": with_network(machine, {}),
     }
+
+
+def with_network(machine: Machine, spec: Object) -> Object:
+    """Return the node's spec with the network of its pods, unless it names one already."""
+    if not machine.pod_network or spec.get("podCIDR"):
+        return spec
+    return {**spec, "podCIDR": machine.pod_network, "podCIDRs": [machine.pod_network]}
 
 
 def node_status(machine: Machine, node: Object, now: datetime) -> dict[str, Any]:

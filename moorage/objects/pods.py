@@ -5,12 +5,15 @@ Nothing here decides what to do. Source: pkg/api/v1/pod and pkg/controller/contr
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from moorage.objects.metadata import Object, condition_of, is_condition_true, is_terminating, parse_time
 
 #: A pod in one of these phases never runs again.
 FINAL_PHASES = frozenset({"Succeeded", "Failed"})
+
+#: Holds a Job's pod until the Job has counted its end.
+JOB_FINALIZER: Final = "batch.kubernetes.io/job-tracking"
 
 _NOTHING: Mapping[str, Any] = {}
 

@@ -116,9 +116,7 @@ class SimulatedCluster:
     def _agent(self, index: int, name: str) -> Agent:
         control = self.control
         user = User(f"system:node:{name}", ("system:nodes", "system:authenticated"))
-        settings = NodeSettings(
-            simulated_machine(name, f"10.128.0.{index}"), self._directory / name, renew_seconds=RENEW_SECONDS
-        )
+        settings = NodeSettings(simulated_machine(name, index), self._directory / name, renew_seconds=RENEW_SECONDS)
         drivers = {self.driver.name: self.driver}
         client = control.client_for("kubelet", user)
         around = Surroundings(client, control.informers, control.recorder, drivers, self._clock, self._tasks)

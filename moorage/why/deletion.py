@@ -18,7 +18,7 @@ from moorage.objects.metadata import (
     parse_time,
     uid_of,
 )
-from moorage.objects.pods import claims_of, is_finished, node_of
+from moorage.objects.pods import JOB_FINALIZER, claims_of, is_finished, node_of
 from moorage.objects.volumes import claim_ref_of
 from moorage.why.cause import Cause, cut, kubectl
 from moorage.why.places import is_absent_or_silent
@@ -28,7 +28,6 @@ CLAIM_PROTECTION: Final = "kubernetes.io/pvc-protection"
 VOLUME_PROTECTION: Final = "kubernetes.io/pv-protection"
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
-JOB_TRACKING: Final = "batch.kubernetes.io/job-tracking"
 
 #: Conditions of a namespace that tell what is in its way, the deepest first.
 _NAMESPACE: Final = (
@@ -71,7 +70,7 @@ def _show(ref: Ref) -> str:
 
 
 def _finalizer(ref: Ref, obj: Object, finalizer: str) -> Cause:
-    if finalizer == JOB_TRACKING and (owner := controller_of(obj)):
+    if finalizer == JOB_FINALIZER and (owner := controller_of(obj)):
         holder = Ref("jobs.batch", ref.namespace, str(owner.get("name")))
         return Cause("is Terminating until its Job has counted it", _show(ref), holder, "has not counted it yet")
     drop = kubectl(f"patch {ref.resource} {ref.name} --type=json", ref.namespace)

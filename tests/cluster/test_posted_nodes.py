@@ -64,6 +64,7 @@ async def test_a_posted_node_becomes_ready_with_what_it_was_given_and_runs_pods(
     )
     assert ready["status"]["allocatable"] == AMOUNTS
     assert ready["metadata"]["labels"] == {"h": "fake"}
+    assert ready["spec"]["podCIDRs"] == [ready["spec"]["podCIDR"]]
     await client.create("pods", pod("p", nodeSelector={"h": "fake"}))
     target = Target("pods", "default", "p")
     running = await until(lambda: client.get(target), lambda p: p["status"]["phase"] == "Running")
@@ -93,6 +94,22 @@ async def test_a_pod_whose_address_somebody_else_gave_is_left_as_it_is_until_it_
     await until(lambda: client.get(Target("pods", "default", "other")), lambda p: p["status"]["phase"] == "Running")
     assert (await client.get(target))["status"]["podIP"] == "192.0.2.1"
     await client.delete(target)
+    async with asyncio.timeout(10):
+        while not await is_gone(client, target):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_deleted_pod_runs_on_while_a_finalizer_holds_it(client: Client) -> None:
+    await client.create("nodes", node("fake"))
+    await client.create("pods", pod("p", nodeName="fake"))
+    target = Target("pods", "default", "p")
+    await until(lambda: client.get(target), lambda p: p["status"]["phase"] == "Running")
+    await client.patch(target, {"metadata": {"finalizers": ["example.com/hold"]}})
+    await client.delete(target)
+    await client.create("pods", pod("other", nodeName="fake"))
+    await until(lambda: client.get(Target("pods", "default", "other")), lambda p: p["status"]["phase"] == "Running")
+    assert (await client.get(target))["status"]["phase"] == "Running"
+    await client.patch(target, {"metadata": {"finalizers": None}})
     async with asyncio.timeout(10):
         while not await is_gone(client, target):
             await asyncio.sleep(0.01)

@@ -35,6 +35,7 @@ from moorage.objects.metadata import (
     parse_time,
     uid_of,
 )
+from moorage.objects.pods import JOB_FINALIZER
 from moorage.objects.workloads import adopted, adoptions, is_adoptable, owner_refs, release
 
 RESOURCE: Final = "jobs.batch"
@@ -155,7 +156,7 @@ def settle_pods(job: Object, found: Iterable[Object]) -> tuple[tuple[Action, ...
             action = Patch(action.ref, {"metadata": metadata})  # noqa: PLW2901 (the same action, with the finalizer)
         actions.append(action)
     for pod in freed if not is_terminating(job) else ():
-        left = [each for each in finalizers_of(pod) if each != tracking.FINALIZER]
+        left = [each for each in finalizers_of(pod) if each != JOB_FINALIZER]
         patch = release("pods", pod, job)
         actions.append(Patch(patch.ref, {"metadata": {**patch.patch["metadata"], "finalizers": left or None}}))
     kept = [pod for pod in ours if selects(job, pod)]
@@ -165,7 +166,7 @@ def settle_pods(job: Object, found: Iterable[Object]) -> tuple[tuple[Action, ...
 def _tracked(pod: Object) -> Object:
     if tracking.is_tracked(pod):
         return pod
-    return {**pod, "metadata": {**metadata_of(pod), "finalizers": [*finalizers_of(pod), tracking.FINALIZER]}}
+    return {**pod, "metadata": {**metadata_of(pod), "finalizers": [*finalizers_of(pod), JOB_FINALIZER]}}
 
 
 def _outlook(job: Object, stock: Stock, history: failures.History, now: datetime) -> Outlook:

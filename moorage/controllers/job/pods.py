@@ -17,10 +17,11 @@ from moorage.controllers.job.indexes import (
     prefix_for,
     with_variable,
 )
-from moorage.controllers.job.tracking import FINALIZER, Stock, is_tracked, release, succeeded_total
+from moorage.controllers.job.tracking import Stock, is_tracked, release, succeeded_total
 from moorage.controllers.replicaset import rank_for_deletion
 from moorage.objects.actions import Action, Create, Delete, Record
 from moorage.objects.metadata import Object, is_terminating, metadata_of, name_of
+from moorage.objects.pods import JOB_FINALIZER
 from moorage.objects.workloads import pod_from, ref_of, template_of
 
 #: So many pods are made or deleted in one round at most. Source: MaxPodCreateDeletePerSync.
@@ -139,7 +140,7 @@ def _for_indexes(job: Object, pending: Sequence[int], delayed: Mapping[int, Obje
 def _pod_for(job: Object) -> dict[str, Any]:
     pod = pod_from(template_of(job), job)
     finalizers = list(pod["metadata"].get("finalizers") or ())
-    pod["metadata"]["finalizers"] = finalizers if FINALIZER in finalizers else [*finalizers, FINALIZER]
+    pod["metadata"]["finalizers"] = finalizers if JOB_FINALIZER in finalizers else [*finalizers, JOB_FINALIZER]
     return pod
 
 

@@ -14,9 +14,8 @@ from moorage.controllers.job.indexes import completions_of, index_of, indexes_of
 from moorage.objects import pods as pod_facts
 from moorage.objects.actions import Patch
 from moorage.objects.metadata import Object, finalizers_of, is_terminating, uid_of
+from moorage.objects.pods import JOB_FINALIZER
 from moorage.objects.workloads import ref_of
-
-FINALIZER: Final = "batch.kubernetes.io/job-tracking"
 
 #: So many pods are counted in one round at most. Source: MaxUncountedPods.
 COUNTED_MOST: Final = 500
@@ -59,7 +58,7 @@ class Tracked(NamedTuple):
 
 def is_tracked(pod: Object) -> bool:
     """Tell whether the pod is kept until it is counted."""
-    return FINALIZER in finalizers_of(pod)
+    return JOB_FINALIZER in finalizers_of(pod)
 
 
 def take_stock(job: Object, pods: Sequence[Object]) -> Stock:
@@ -144,7 +143,7 @@ def track(job: Object, stock: Stock, verdict: Verdict | None, delayed: Mapping[i
 
 def release(pod: Object) -> Patch:
     """Return the action by which a pod loses the finalizer."""
-    left = [each for each in finalizers_of(pod) if each != FINALIZER]
+    left = [each for each in finalizers_of(pod) if each != JOB_FINALIZER]
     return Patch(ref_of("pods", pod), {"metadata": {"finalizers": left or None}})
 
 

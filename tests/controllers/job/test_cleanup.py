@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from moorage.controllers.job.cleanup import ORPHAN_CONTROLLER, RESOURCE, TTL_CONTROLLER
-from moorage.controllers.job.tracking import FINALIZER
 from moorage.objects.metadata import Ref, format_time
+from moorage.objects.pods import JOB_FINALIZER
 from tests.controllers.world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,7 +21,7 @@ def scene(*, over: bool) -> World:
         condition = {"type": "Complete", "status": "True", "lastTransitionTime": format_time(NOW)}
         world.set_status(RESOURCE, "work", conditions=[condition])
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "work", "uid": job["metadata"]["uid"], "controller": True}
-    pod = {"name": "p", "namespace": "default", "finalizers": [FINALIZER], "ownerReferences": [owner]}
+    pod = {"name": "p", "namespace": "default", "finalizers": [JOB_FINALIZER], "ownerReferences": [owner]}
     world.create("pods", {"metadata": pod, "spec": {}})
     return world
 

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from moorage.controllers import job as jobs
 from moorage.controllers.job.indexes import INDEX, parse_indexes, write_indexes
-from moorage.controllers.job.tracking import FINALIZER
 from moorage.objects.errors import forbidden
 from moorage.objects.metadata import Ref, format_time, is_terminating
-from moorage.objects.pods import is_active
+from moorage.objects.pods import JOB_FINALIZER, is_active
 from tests.controllers.world import World, ready
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,7 +72,7 @@ def test_a_job_completes_once_its_pod_succeeded_and_was_counted() -> None:
     scene = Scene()
     scene.settle()
     [name] = scene.active()
-    assert scene.world.pods()[name]["metadata"]["finalizers"] == [FINALIZER]
+    assert scene.world.pods()[name]["metadata"]["finalizers"] == [JOB_FINALIZER]
     assert scene.status == {
         "startTime": format_time(NOW),
         "active": 1,
