@@ -9,6 +9,8 @@ from moorage.why.cause import Cause, count, kubectl
 from moorage.why.workloads import names
 from moorage.why.world import World
 
+#: The label of Services that belong to the cluster, as DNS.
+CLUSTER_SERVICE: Final = "kubernetes.io/cluster-service"
 SLICES: Final = "endpointslices.discovery.k8s.io"
 
 
@@ -19,7 +21,7 @@ def explain(service: Object, world: World) -> Cause | None:
         return None
     if not has_pods(service):
         slices = [s for s in world.list(SLICES, namespace) if labels_of(s).get("kubernetes.io/service-name") == name]
-        if any(each.get("endpoints") for each in slices):
+        if any(each.get("endpoints") for each in slices) or is_of_the_cluster(service):
             return None
         return Cause(
             "has no endpoints: it selects no pods, and nobody wrote endpoints for it",
@@ -50,6 +52,11 @@ def explain(service: Object, world: World) -> Cause | None:
             kubectl(f"describe service {name}", namespace),
         )
     return None
+
+
+def is_of_the_cluster(service: Object) -> bool:
+    """Tell whether nodes themselves answer at the address of the Service, so that it needs no endpoints."""
+    return not has_pods(service) and labels_of(service).get(CLUSTER_SERVICE) == "true"
 
 
 def explain_ingress(ingress: Object, world: World) -> Cause | None:
