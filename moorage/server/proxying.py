@@ -57,6 +57,9 @@ def target_of(text: str, kind: str) -> Target:
 async def serve_proxy(front: "Front", call: Call, resource: Resource) -> Any:
     """Serve a request to something in the cluster. Raises StatusError, ConnectionError."""
     target = target_of(call.target.name, resource.singular)
+    kind = resource.subresources["proxy"].kind
+    options = {"kind": kind, "apiVersion": "v1", "path": f"/{call.target.subpath}"}
+    await front.parts.api.connect(call.request("connect", resource), options)
     if resource.plural == "nodes":
         return await _node(front, call, resource, target)
     if resource.plural == "pods":

@@ -61,8 +61,15 @@ def _ready(service: ServiceReference, port_name: str, reader: Reader) -> Iterato
         for endpoint in slice_.get("endpoints") or ():
             if (endpoint.get("conditions") or {}).get("ready") is False:
                 continue
-            target = endpoint.get("targetRef") or {}
-            pod = None
-            if target.get("kind") == "Pod":
-                pod = reader.get("pods", target.get("namespace") or service.namespace, target["name"])
-            yield Route(endpoint["addresses"][0], ports[0]["port"], pod)
+            address = endpoint["addresses"][0]
+            yield Route(address, ports[0]["port"], _pod_at(address, endpoint, service.namespace, reader))
+
+
+def _pod_at(address: str, endpoint: Object, namespace: str, reader: Reader) -> Object | None:
+    """Return the pod that an endpoint names, if it is of the service's namespace and really has the address."""
+    target = endpoint.get("targetRef") or {}
+    if target.get("kind") != "Pod" or target.get("namespace") != namespace:
+        return None
+    pod = reader.get("pods", namespace, target.get("name") or "")
+    addresses = ((pod or {}).get("status") or {}).get("podIPs") or ()
+    return pod if any(each.get("ip") == address for each in addresses) else None

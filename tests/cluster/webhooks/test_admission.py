@@ -195,7 +195,9 @@ async def test_a_service_leads_to_a_pod_through_its_node(plane: Plane) -> None:
     message = (await plane.refusal())["message"]
     assert message.endswith('Post "https://hook.n.svc:443/v?timeout=10s": no endpoints available for service "hook"')
     await plane.control.client.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "n"}})
-    await plane.create("pods", {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    pod = await plane.create("pods", {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    status = {"podIP": "10.1.2.3", "podIPs": [{"ip": "10.1.2.3"}]}
+    await plane.control.client.update("pods", {**pod, "status": status}, subresource="status")
     target = {"kind": "Pod", "namespace": "n", "name": "p"}
     metadata = {"name": "hook-1", "namespace": "n", "labels": {"kubernetes.io/service-name": "hook"}}
     ports, endpoints = [{"port": 8443}], [{"addresses": ["10.1.2.3"], "targetRef": target}]
@@ -259,3 +261,17 @@ async def test_a_built_in_object_is_shown_in_the_version_of_the_rule(plane: Plan
     asked = plane.server.asked[0]["request"]
     assert asked["object"]["spec"]["metrics"][0]["resource"]["name"] == "cpu"
     assert (asked["kind"]["version"], asked["requestKind"]["version"]) == ("v2", "v1")
+
+
+async def test_our_own_plugins_complete_what_a_webhook_put_into_a_pod(plane: Plane) -> None:
+    await plane.control.client.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "n"}})
+    sidecar = {"name": "sidecar", "image": "s"}
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    change = patching({"op": "add", "path": "/spec/containers/-", "value": sidecar})
+    await plane.hook("mutating", plane.server.on("/m", lambda _: change), rules=rules)
+    pod = await plane.create("pods", {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    own, added = pod["spec"]["containers"]
+    assert len(pod["spec"]["volumes"]) == 1
+    assert own["volumeMounts"] == added["volumeMounts"]
+    assert added["imagePullPolicy"] == "Always"
+    assert len(plane.server.asked) == 1

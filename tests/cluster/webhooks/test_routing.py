@@ -48,3 +48,12 @@ def test_a_service_that_leads_nowhere_is_refused(spec: dict[str, Any], why: str)
 def test_a_service_that_is_not_there_is_refused() -> None:
     with pytest.raises(CallFailed, match='service "s" not found'):
         routes_to(SERVICE, ObjectsAtHand())
+
+
+def test_a_pod_is_one_only_where_it_has_the_address() -> None:
+    target = {"kind": "Pod", "namespace": "n", "name": "p"}
+    own, foreign = ({"addresses": [each], "targetRef": target} for each in ("10.0.0.1", "10.0.0.2"))
+    objects = cluster({"ports": [{"name": "a", "port": 443}]}, own, foreign)
+    pod = {"metadata": {"name": "p", "namespace": "n"}, "status": {"podIPs": [{"ip": "10.0.0.1"}]}}
+    objects.put("pods", pod)
+    assert routes_to(SERVICE, objects) == [Route("10.0.0.1", 1, pod), Route("10.0.0.2", 1)]
