@@ -6,6 +6,7 @@ from moorage.objects.metadata import Object, Ref, condition_of, controller_of, n
 from moorage.objects.pods import node_of, restarts_of
 from moorage.objects.workloads import replicas_of
 from moorage.why.cause import Cause, count, cut, kubectl
+from moorage.why.services import is_of_the_cluster
 from moorage.why.world import World
 
 #: Conditions that are true for an object that is as wished.
@@ -74,10 +75,14 @@ def state_of(resource: str, obj: Object) -> str:
             f"is complete: {done} succeeded" if status.get("completionTime") else f"is running: {done} succeeded so far"
         )
     if resource == "services":
-        return (
-            "has ready endpoints" if spec.get("type") != "ExternalName" else f"is a name for {spec.get('externalName')}"
-        )
+        return _service_state(obj, spec)
     return f"is {status['phase']}" if status.get("phase") else "is there"
+
+
+def _service_state(service: Object, spec: Any) -> str:
+    if spec.get("type") == "ExternalName":
+        return f"is a name for {spec.get('externalName')}"
+    return "is served by the cluster itself" if is_of_the_cluster(service) else "has ready endpoints"
 
 
 def _pod_state(pod: Object, status: Any) -> str:

@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from moorage.objects.kinds import group_versions, resources_in
-from moorage.objects.metadata import name_of
 from moorage.testing import builders
 from moorage.why.chain import LINES_MOST
 from tests.why.failing import Failing, live
@@ -485,41 +483,5 @@ def test_the_root_is_told_in_five_lines_when(failure: Failure) -> None:
     live(fail)
 
 
-def test_what_is_well_is_told_with_what_it_is_now() -> None:
-    async def be_well(f: Failing) -> None:
-        await f.make("deployments.apps", builders.deployment("web", "default", 2))
-        answer = await f.until("deployments.apps", "web", "has 2 of 2 pods ready: nothing is wrong with it.")
-        assert not answer.is_wrong
-        assert len(answer.lines()) == 1
-        running = (await f.cluster.client.list("pods")).items[0].object
-        told = (await f.why("pods", name_of(running))).lines()
-        assert told == [
-            f"Pod default/{name_of(running)} is Running and ready on {running['spec']['nodeName']}, "
-            f"for ReplicaSet {running['metadata']['ownerReferences'][0]['name']}: nothing is wrong with it."
-        ]
-
-    live(be_well)
-
-
 def test_there_are_thirty_failures_at_least() -> None:
     assert len(FAILURES) >= 30
-
-
-def test_nothing_is_wrong_with_anything_in_a_cluster_at_rest() -> None:
-    async def rest(f: Failing) -> None:
-        await f.make("deployments.apps", builders.deployment("web", "default", 2))
-        await f.make("statefulsets.apps", builders.stateful_set("berths", "default", 2, claims=("data",)))
-        await f.make("jobs.batch", job("once", "example.com/done:1"))
-        await f.make("services", service("web", {"app": "web"}))
-        for resource, name in (("deployments.apps", "web"), ("statefulsets.apps", "berths"), ("services", "web")):
-            await f.until(resource, name, "nothing is wrong")
-        await f.until("jobs.batch", "once", "is complete: 1 pod succeeded")
-        listed = {row.id for each in group_versions() for row in resources_in(each).values() if "list" in row.verbs}
-        found = [(each, item) for each in sorted(listed) for item in (await f.cluster.client.list(each)).items]
-        answers = [await f.why(resource, item.name, item.namespace) for resource, item in found]
-        assert len(answers) > 100
-        wrong = [answer.lines() for answer in answers if answer.is_wrong]
-        # Its endpoints are the doors of real nodes, and there are none here.
-        assert [lines[0].split(" has ")[0] for lines in wrong] == ["Service kube-system/kube-dns"]
-
-    live(rest)
