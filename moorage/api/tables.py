@@ -76,6 +76,10 @@ class Tables:
             return printer_cells(resource.rules.columns, obj, now)
         return [name_of(obj), metadata_of(obj).get("creationTimestamp")]
 
+    def is_general(self, resource: Resource, subresource: str) -> bool:
+        """Tell whether the columns are those that objects without columns of their own have."""
+        return bool(self._rows(resource, subresource) == _columns()["$"]["fallback"])
+
     def conditions(self, resource: Resource, subresource: str, obj: Object) -> Sequence[Object]:
         """Return the conditions of an object's row: what is special about it as a row, such as that it is done."""
         find = (

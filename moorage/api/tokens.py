@@ -3,6 +3,7 @@
 Source: pkg/serviceaccount/{claims,jwt}.go, registry/core/serviceaccount/storage/token.go (v1.37).
 """
 
+import base64
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 #: How long a token lives, in seconds.
 DEFAULT_SECONDS, SECONDS_LEAST, SECONDS_MOST = 3600, 600, 1 << 32
+
+#: Who signs the tokens of Secrets, and what those claim.
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+_CLAIM_NAMESPACE, _CLAIM_SECRET, _CLAIM_ACCOUNT, _CLAIM_UID = (
+    f"kubernetes.io/serviceaccount/{field}"
+    for field in ("namespace", "secret.name", "service-account.name", "service-account.uid")
+)
 
 #: How many checked tokens are remembered.
 CHECKED_MOST = 1024
@@ -63,8 +71,6 @@ class Tokens:
 
     def issue(self, account: Object, spec: Object, bound: Object | None, now: datetime) -> dict[str, Any]:
         """Return the status of a TokenRequest for an account: a fresh token and when it ends."""
-        import jwt
-
         seconds = spec.get("expirationSeconds") or DEFAULT_SECONDS
         expires = now + timedelta(seconds=seconds)
         private: dict[str, Any] = {
@@ -85,13 +91,34 @@ class Tokens:
             "nbf": int(now.timestamp()),
             "sub": f"system:serviceaccount:{namespace_of(account)}:{name_of(account)}",
         }
-        token = jwt.encode(claims, self._private_key(), algorithm="ES256", headers={"kid": "moorage"})
-        return {"token": token, "expirationTimestamp": format_time(expires)}
+        return {"token": self._signed(claims), "expirationTimestamp": format_time(expires)}
+
+    def issue_for_secret(self, account: Object, secret: Object) -> str:
+        """Return a token that does not end, good as long as the Secret holds it. Source: pkg/serviceaccount/legacy.go."""
+        namespace, name = namespace_of(account), name_of(account)
+        claims = {
+            "iss": LEGACY_ISSUER,
+            _CLAIM_NAMESPACE: namespace,
+            _CLAIM_SECRET: name_of(secret),
+            _CLAIM_ACCOUNT: name,
+            _CLAIM_UID: uid_of(account),
+            "sub": f"system:serviceaccount:{namespace}:{name}",
+        }
+        return self._signed(claims)
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        import jwt
+
+        return jwt.encode(claims, self._private_key(), algorithm="ES256", headers={"kid": "moorage"})
 
     def identify(self, token: str, audiences: Sequence[str], lookup: Lookup, now: datetime) -> Identity:
         """Return whom a token vouches for. Raises InvalidToken."""
         checked = self._verified(token)
         claims = checked.claims
+        if claims["iss"] == LEGACY_ISSUER:
+            if audiences and ISSUER not in audiences:
+                raise InvalidToken(f"token audiences [{ISSUER}] is invalid for the target audiences {list(audiences)}")
+            return Identity(_user_of_secret(claims, token, lookup), (ISSUER,))
         if not claims.get("nbf", 0) - 60 <= now.timestamp() < checked.expires:
             raise InvalidToken("service account token has expired")
         asked = tuple(audiences) or (ISSUER,)
@@ -114,7 +141,7 @@ class Tokens:
                 token,
                 self._public_key(),
                 algorithms=["ES256"],
-                issuer=ISSUER,
+                issuer=[ISSUER, LEGACY_ISSUER],
                 options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
         except jwt.InvalidTokenError as error:
@@ -168,6 +195,23 @@ def _user_of(claims: dict[str, Any], lookup: Lookup) -> User:
     name = f"system:serviceaccount:{namespace}:{named['name']}"
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
     return User(name, groups, named["uid"], extra)
+
+
+def _user_of_secret(claims: dict[str, Any], token: str, lookup: Lookup) -> User:
+    """Return the account of a token that a Secret holds, if both are still there."""
+    namespace, name = claims.get(_CLAIM_NAMESPACE, ""), claims.get(_CLAIM_ACCOUNT, "")
+    secret = lookup.get("secrets", namespace, claims.get(_CLAIM_SECRET, ""))
+    if secret is None or is_terminating(secret):
+        raise InvalidToken("service account token has been invalidated")
+    if (secret.get("data") or {}).get("token") != base64.b64encode(token.encode()).decode():
+        raise InvalidToken("service account token does not match server's copy")
+    account = lookup.get("serviceaccounts", namespace, name)
+    if account is None or is_terminating(account):
+        raise InvalidToken("service account has been deleted")
+    if uid_of(account) != claims.get(_CLAIM_UID):
+        raise InvalidToken("service account UID does not match claim")
+    user = f"system:serviceaccount:{namespace}:{name}"
+    return User(user, ("system:serviceaccounts", f"system:serviceaccounts:{namespace}"), uid_of(account))
 
 
 def bound_object(spec: Object, account: Object, lookup: Lookup) -> Object | None:

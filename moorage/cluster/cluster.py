@@ -61,7 +61,7 @@ class Cluster:
         await self._door.serve()
         self.tasks.start("bootstrap-policy", self._grant(control))
         say(f"API listens on https://{config.host}:{port}")
-        await control.start(self._nodes.drivers, pki.authority.read_text)
+        await control.start(self._nodes.drivers, pki.authority.read_text, self._door.tokens.issue_for_secret)
         say("Controllers and scheduler work")
         await preparing
         await self._nodes.start(port)

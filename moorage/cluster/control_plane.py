@@ -20,6 +20,7 @@ from moorage.api.request import SYSTEM, User
 from moorage.cluster.bootstrap import create_missing, namespaces, publish_api, service_network, system_objects
 from moorage.cluster.config import API_NODE_ADDRESS
 from moorage.cluster.local import LocalClient
+from moorage.objects.metadata import Object
 from moorage.reconciler.events import Recorder
 from moorage.reconciler.informer import Informers
 from moorage.reconciler.loop import Reconciler
@@ -89,15 +90,20 @@ class ControlPlane:
 
         self.api.resources.changed.subscribe(follow)
 
-    async def start(self, drivers: Mapping[str, Driver], certificate_authority: Callable[[], str]) -> None:
-        """Start controllers and scheduler; returns once their caches are filled."""
+    async def start(
+        self,
+        drivers: Mapping[str, Driver],
+        certificate_authority: Callable[[], str],
+        sign: Callable[[Object, Object], str] | None = None,
+    ) -> None:
+        """Start controllers and scheduler; returns once their caches are filled. sign: makes tokens for Secrets."""
         from moorage.controllers.registry import Settings, controllers
 
         self.tasks.keep("events", self.recorder.run)
         self.reconciler = Reconciler(
             self.client, self.informers, self.clock, self.tasks, self.recorder, drivers=drivers
         )
-        settings = Settings(certificate_authority(), drivers.keys(), self.api.resources.all)
+        settings = Settings(certificate_authority(), drivers.keys(), self.api.resources.all, sign)
         await self.reconciler.start(controllers(settings))
         self._follow_definitions(settings)
         scheduler = Scheduler(

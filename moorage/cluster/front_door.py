@@ -41,7 +41,7 @@ class FrontDoor:
         self._ready = False
         self.port = 0
         api = control.api
-        tokens = Tokens(_reader(pki.account_key), _reader(pki.account_public_key), control.entropy)
+        tokens = self.tokens = Tokens(_reader(pki.account_key), _reader(pki.account_public_key), control.entropy)
         rbac = Rbac(control.lookup)
         known = {pki.administrator_token.read_text(): ADMINISTRATOR}
         api.creations.update(Reviews(rbac, tokens, control.clock, known).creations())

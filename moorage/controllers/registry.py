@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moorage.controllers.rule import Controller
 from moorage.objects.kinds import Resource, resource_of_kind
+from moorage.objects.metadata import Object
 
 if TYPE_CHECKING:
     from moorage.controllers.garbage_collector import Collector
@@ -18,11 +19,13 @@ class Settings:
     authority:    the certificate authority that namespaces publish, as PEM.
     provisioners: the names of the provisioners that are served here.
     resources:    every resource that the API serves, in every version; may grow.
+    sign:         makes a token for an account and the Secret that holds it; None: Secrets are not filled in.
     """
 
     authority: str
     provisioners: Collection[str]
     resources: Callable[[], Iterable[Resource]]
+    sign: Callable[[Object, Object], str] | None = None
 
 
 def controllers(settings: Settings) -> tuple[Controller, ...]:
@@ -52,6 +55,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         service_cidrs,
         statefulset,
         taint_eviction,
+        token_secrets,
     )
     from moorage.controllers.job import cleanup
     from moorage.controllers.volumes import binder, expansion, protection, provisioner
@@ -65,6 +69,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     return (
         service_accounts.ACCOUNT_CONTROLLER,
         service_accounts.certificate_controller(settings.authority),
+        *([token_secrets.controller_for(settings.authority, settings.sign)] if settings.sign is not None else ()),
         statefulset.CONTROLLER,
         replicaset.CONTROLLER,
         replicaset.REPLICATION,

@@ -36,6 +36,9 @@ class Tables(Protocol):
     def conditions(self, resource: Resource, subresource: str, obj: Object) -> Sequence[Object]:
         """Return the conditions of an object's row."""
 
+    def is_general(self, resource: Resource, subresource: str) -> bool:
+        """Tell whether the columns are those of objects without columns of their own."""
+
 
 class Look(NamedTuple):
     """How the client wants to see objects of one resource, checked: see `look_for`.
@@ -128,7 +131,9 @@ class Bodies:
         rows = b",".join([self._row(obj, look, now) for obj in objects])
         columns = self._columns_of(look) if headed else b"null"
         opening = b'{"kind":"Table","apiVersion":"meta.k8s.io/%b","metadata":%b' % (look.form.version.encode(), head)
-        return b'%b,"columnDefinitions":%b,"rows":[%b]}' % (opening, columns, rows)
+        # Upstream's general tables begin with no list at all, those with columns of their own with an empty one.
+        is_null = not rows and self._tables.is_general(look.resource, look.subresource)
+        return b'%b,"columnDefinitions":%b,"rows":%b}' % (opening, columns, b"null" if is_null else b"[%b]" % rows)
 
     def _row(self, obj: Object, look: Look, now: datetime) -> bytes:
         cells = orjson.dumps(list(self._tables.cells(look.resource, look.subresource, obj, now)), default=str)

@@ -1,5 +1,6 @@
 """Service account tokens: what they say, whom they vouch for, and when they do not any more."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from moorage.aio.entropy import SystemEntropy
 from moorage.api.authentication import Authenticator, Certificate, Credentials
 from moorage.api.request import User
-from moorage.api.tokens import ISSUER, InvalidToken, Tokens
-from moorage.objects.errors import Unauthorized
+from moorage.api.tokens import ISSUER, InvalidToken, Tokens, bound_object, check_request
+from moorage.objects.errors import BadRequest, Conflict, Invalid, Unauthorized
 from tests.api.objects_at_hand import ObjectsAtHand
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,3 +89,41 @@ async def test_callers_are_known_by_certificate_token_or_not_at_all(tokens, obje
     assert (await authenticator.authenticate(Credentials())).name == "system:anonymous"
     with pytest.raises(Unauthorized):
         await authenticator.authenticate(Credentials("nonsense"))
+
+
+def test_a_token_of_a_secret_does_not_end_and_goes_with_its_secret(tokens, objects):
+    secret = {"metadata": {"name": "s", "namespace": "ns", "uid": "s-1"}}
+    token = tokens.issue_for_secret(ACCOUNT, secret)
+    with pytest.raises(InvalidToken, match="has been invalidated"):
+        tokens.identify(token, (), objects, NOW)
+    objects.put("secrets", {**secret, "data": {"token": base64.b64encode(token.encode()).decode()}})
+    identity = tokens.identify(token, (), objects, NOW + timedelta(days=9999))
+    assert (identity.user.name, identity.user.uid) == ("system:serviceaccount:ns:robot", "a-1")
+    with pytest.raises(InvalidToken, match="audiences"):
+        tokens.identify(token, ("else",), objects, NOW)
+    objects.put("secrets", {**secret, "data": {"token": "eA=="}})
+    with pytest.raises(InvalidToken, match="does not match server's copy"):
+        tokens.identify(token, (), objects, NOW)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "refusal"),
+    [
+        ({"namespace": "else"}, BadRequest),
+        ({"name": "else"}, Invalid),
+        ({"uid": "else"}, Conflict),
+        ({"name": "robot", "namespace": "ns", "uid": "a-1"}, None),
+    ],
+)
+def test_a_request_is_about_the_account_that_it_is_sent_to(metadata, refusal):
+    if refusal is None:
+        check_request({"metadata": metadata}, ACCOUNT)
+        return
+    with pytest.raises(refusal):
+        check_request({"metadata": metadata}, ACCOUNT)
+
+
+def test_a_token_is_not_bound_to_a_pod_of_another_account(objects):
+    objects.put("pods", {**POD, "spec": {"serviceAccountName": "else"}})
+    with pytest.raises(BadRequest, match="different serviceaccount name"):
+        bound_object({"boundObjectRef": {"kind": "Pod", "name": "p"}}, ACCOUNT, objects)

@@ -201,6 +201,9 @@ class FakeAuthorizer:
 
 
 class FakeTables:
+    def is_general(self, resource: Any, subresource: str) -> bool:
+        return False
+
     def columns(self, resource: Any, subresource: str) -> list[dict[str, Any]]:
         return [{"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}]
 
