@@ -4,6 +4,7 @@ Source: apiserver/pkg/registry/generic/registry/store.go, apiserver/pkg/registry
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -73,6 +74,7 @@ async def delete(tools: Tools, request: Request, body: Mapping[str, Any] | None,
             "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
             "or set propagationPolicy=Orphan to suppress this warning"
         )
+    request = _with_options(request, options)
     for attempt in range(ATTEMPTS):
         item = tools.storage.find(resource, request.namespace, request.name)
         if item is None:
@@ -88,6 +90,12 @@ async def delete(tools: Tools, request: Request, body: Mapping[str, Any] | None,
             if options.get("preconditions") or attempt == ATTEMPTS - 1:
                 raise
     raise not_found(resource.plural, resource.group, request.name)
+
+
+def _with_options(request: Request, options: Mapping[str, Any]) -> Request:
+    """Return the request as admission sees it: with its options, and a dry run whichever way it was asked for."""
+    dry_run = {"dryRun": ",".join(options["dryRun"])} if options.get("dryRun") else {}
+    return replace(request, options=options, query={**request.query, **dry_run})
 
 
 async def delete_collection(tools: Tools, request: Request, body: Mapping[str, Any] | None) -> Page:

@@ -38,6 +38,7 @@ class Request:
     raw:         the body itself if it is an object written in JSON: reading it with its type finds the same there.
     also:        asks whether the caller may do another verb to the same object, or raises Forbidden: an update that
                  creates needs that right too. None: the caller may do everything.
+    options:     the DeleteOptions of a deletion, as they were understood.
     warnings:    texts that the answer's Warning headers will carry; rules append to it.
     """
 
@@ -54,6 +55,7 @@ class Request:
     duplicates: tuple[str, ...] = ()
     raw: bytes | None = None
     also: Callable[[str], Awaitable[None]] | None = None
+    options: Mapping[str, Any] | None = None
 
     @property
     def is_dry_run(self) -> bool:

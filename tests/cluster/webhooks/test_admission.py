@@ -114,12 +114,14 @@ async def test_a_deletion_shows_what_goes(plane: Plane) -> None:
     await plane.config_map()
     await plane.hook("mutating", plane.server.on("/m", allow))
     await plane.hook("validating", plane.server.on("/v", lambda _: {"allowed": False}))
+    options = {"gracePeriodSeconds": 3, "dryRun": ["All"]}
     with pytest.raises(StatusError, match="denied the request"):
-        await plane.control.api.delete(plane.request("delete", "configmaps", "c"), None)
+        await plane.control.api.delete(plane.request("delete", "configmaps", "c"), options)
     for review in plane.server.asked:
         asked = review["request"]
         assert (asked["operation"], asked["object"], asked["oldObject"]["data"]) == ("DELETE", None, {"a": "1"})
-        assert asked["options"]["kind"] == "DeleteOptions"
+        assert asked["options"] == {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", **options}
+        assert asked["dryRun"] is True
     assert len(plane.server.asked) == 2
 
 

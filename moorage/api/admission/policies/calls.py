@@ -130,6 +130,8 @@ def _options(request: Request, kind: str) -> Object:
     if not kind:
         return {}
     options: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+    if request.options is not None:
+        return {**request.options, **options}
     for field in ("fieldManager", "fieldValidation"):
         if request.query.get(field) and kind != "DeleteOptions":
             options[field] = request.query[field]
