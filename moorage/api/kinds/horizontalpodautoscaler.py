@@ -8,11 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from moorage.api.kind_rules import Lookup
+from moorage.api.kinds.pod_spec.resources import validate_container_resource_name
 from moorage.api.kinds.workload.cells import age_of
 from moorage.api.request import Draft, Request
 from moorage.objects.errors import Cause
 from moorage.objects.metadata import Object, name_of
+from moorage.objects.quantity import parse_quantity
 from moorage.objects.validation import (
+    dns1123_label_problems,
     each_invalid,
     forbidden,
     in_list,
@@ -34,6 +37,8 @@ _SOURCES = {
     "Pods": "pods",
     "Resource": "resource",
 }
+#: The sources in the order in which upstream looks at them.
+_JUDGED = ("object", "external", "pods", "resource", "containerResource")
 WINDOW_MOST_SECONDS, PERIOD_MOST_SECONDS = 3600, 1800
 
 
@@ -63,8 +68,8 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     if least == 0 and not any(each.get("type") in {"Object", "External"} for each in metrics):
         text = "must specify at least one Object or External metric to support scaling to zero replicas"
         causes.append(forbidden("spec.metrics", text))
-    for field, rules in (spec.get("behavior") or {}).items():
-        if rules is not None:
+    for field in ("scaleUp", "scaleDown"):
+        if (rules := (spec.get("behavior") or {}).get(field)) is not None:
             causes += _validate_rules(f"spec.behavior.{field}", rules)
     # The least of maxReplicas is a declarative rule: those come last.
     if most == 0:
@@ -94,39 +99,52 @@ def _validate_target(path: str, target: Part, *, any_group: bool = False) -> lis
 
 
 def _validate_metric(path: str, metric: Part) -> list[Cause]:
+    """Of several sources the first is judged, and each is one too many that the type does not name."""
     kind = metric.get("type") or ""
     causes: list[Cause] = []
     if not kind:
         causes.append(required(f"{path}.type", "must specify a metric source type"))
     if kind not in _SOURCES:
-        return [*causes, not_supported(f"{path}.type", kind, sorted(_SOURCES))]
-    wanted = _SOURCES[kind]
-    causes += [
-        forbidden(f"{path}.{field}", "must populate the given metric source only")
-        for field in ("object", "external", "pods", "resource", "containerResource")
-        if metric.get(field) is not None and field != wanted
-    ]
-    source = metric.get(wanted)
-    if source is None:
-        return [*causes, required(f"{path}.{wanted}", "must populate information for the given metric source")]
-    return causes + _validate_source(f"{path}.{wanted}", kind, source)
+        causes.append(not_supported(f"{path}.type", kind, sorted(_SOURCES)))
+    present = [field for field in _JUDGED if metric.get(field) is not None]
+    if present:
+        causes += _validate_source(f"{path}.{present[0]}", present[0], metric[present[0]])
+    wanted = _SOURCES.get(kind)
+    if wanted is not None and wanted not in present:
+        causes.append(required(f"{path}.{wanted}", "must populate information for the given metric source"))
+    if len(present) != 1:
+        text = "must populate the given metric source only"
+        causes += [forbidden(f"{path}.{field}", text) for field in present if field != wanted]
+    return causes
 
 
-def _validate_source(path: str, kind: str, source: Part) -> list[Cause]:
+def _validate_source(path: str, field: str, source: Part) -> list[Cause]:
     causes: list[Cause] = []
-    if kind in {"Resource", "ContainerResource"}:
-        if not source.get("name"):
-            causes.append(required(f"{path}.name", "must specify a resource name"))
-        if kind == "ContainerResource" and not source.get("container"):
-            causes.append(required(f"{path}.container", "must specify a container"))
-    elif not (source.get("metric") or {}).get("name"):
-        causes.append(required(f"{path}.metric.name", "must specify a metric name"))
-    if kind == "Object":
+    if field == "object":
         causes += _validate_target(f"{path}.describedObject", source.get("describedObject") or {}, any_group=True)
-    return causes + _validate_metric_target(f"{path}.target", kind, source.get("target") or {})
+    if field in {"resource", "containerResource"}:
+        causes += _validate_resource(path, field, source)
+    else:
+        name, place = (source.get("metric") or {}).get("name") or "", f"{path}.metric.name"
+        problems = each_invalid(place, name, path_segment_problems(name))
+        causes += problems if name else [required(place, "must specify a metric name")]
+    return causes + _validate_metric_target(f"{path}.target", field, source.get("target") or {})
 
 
-def _validate_metric_target(path: str, kind: str, target: Part) -> list[Cause]:
+def _validate_resource(path: str, field: str, source: Part) -> list[Cause]:
+    name, container = source.get("name") or "", source.get("container") or ""
+    causes = [] if name else [required(f"{path}.name", "must specify a resource name")]
+    if field == "resource":
+        return causes
+    if name:
+        causes += validate_container_resource_name(f"{path}.name", name)
+    place = f"{path}.container"
+    if not container:
+        return [*causes, required(place, "must specify a container")]
+    return causes + each_invalid(place, container, dns1123_label_problems(container))
+
+
+def _validate_metric_target(path: str, field: str, target: Part) -> list[Cause]:
     shape = target.get("type") or ""
     causes: list[Cause] = []
     if not shape:
@@ -134,28 +152,28 @@ def _validate_metric_target(path: str, kind: str, target: Part) -> list[Cause]:
     if shape not in {"Utilization", "Value", "AverageValue"}:
         causes.append(invalid(f"{path}.type", shape, "must be either Utilization, Value, or AverageValue"))
     value, average, share = target.get("value"), target.get("averageValue"), target.get("averageUtilization")
+    for name, amount in (("value", value), ("averageValue", average)):
+        if amount is not None and parse_quantity(amount).nanos <= 0:
+            causes.append(invalid(f"{path}.{name}", amount, "must be positive"))
     if share is not None and share < 1:
         causes.append(invalid(f"{path}.averageUtilization", share, "must be greater than 0"))
-    for field, amount in (("value", value), ("averageValue", average)):
-        if amount is not None and (amount.startswith("-") or amount == "0"):
-            causes.append(invalid(f"{path}.{field}", amount, "must be positive"))
-    if kind in {"Resource", "ContainerResource"}:
+    if field in {"resource", "containerResource"}:
         if share is None and average is None:
             text = "must set either a target raw value or a target utilization"
             causes.append(required(f"{path}.averageUtilization", text))
         if share is not None and average is not None:
             text = "may not set both a target raw value and a target utilization"
             causes.append(forbidden(f"{path}.averageValue", text))
-    elif kind == "Pods" and average is None:
+    elif field == "pods" and average is None:
         causes.append(required(f"{path}.averageValue", "must specify a positive target averageValue"))
-    elif kind in {"Object", "External"} and value is None and average is None:
+    elif field in {"object", "external"} and value is None and average is None:
         text = (
             "must set either a target value or averageValue"
-            if kind == "Object"
+            if field == "object"
             else "must set either a target value for metric or a per-pod target"
         )
         causes.append(required(f"{path}.averageValue", text))
-    elif kind == "External" and value is not None and average is not None:
+    elif field == "external" and value is not None and average is not None:
         causes.append(forbidden(f"{path}.value", "may not set both a target value for metric and a per-pod target"))
     return causes
 
@@ -176,7 +194,7 @@ def _validate_rules(path: str, rules: Part) -> list[Cause]:
     for index, policy in enumerate(policies):
         causes += _validate_policy(f"{path}.policies[{index}]", policy)
     tolerance = rules.get("tolerance")
-    if tolerance is not None and tolerance.startswith("-"):
+    if tolerance is not None and parse_quantity(tolerance).nanos < 0:
         causes.append(invalid(f"{path}.tolerance", tolerance, "must be greater than or equal to 0"))
     return causes
 

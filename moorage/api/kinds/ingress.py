@@ -61,13 +61,13 @@ def _forget_no_rules(draft: Draft) -> None:
 
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of an Ingress."""
-    causes: list[Cause] = []
     spec = obj.get("spec") or {}
+    causes = _validate_spec("spec", spec)
     annotation, name = annotations_of(obj).get(CLASS_ANNOTATION), spec.get("ingressClassName")
     if annotation is not None and name is not None and annotation != name and request.verb == "create":
         text = "must match `ingressClassName` when both are specified"
         causes.append(invalid(f"annotations.{CLASS_ANNOTATION}", annotation, text))
-    return causes + _validate_spec("spec", spec)
+    return causes
 
 
 def _validate_spec(path: str, spec: Part) -> list[Cause]:
