@@ -277,3 +277,18 @@ async def test_our_own_plugins_complete_what_a_webhook_put_into_a_pod(plane: Pla
     assert own["volumeMounts"] == added["volumeMounts"]
     assert added["imagePullPolicy"] == "Always"
     assert len(plane.server.asked) == 1
+
+
+@pytest.mark.parametrize("policy", ["Fail", "Ignore"])
+async def test_a_condition_without_a_value_refuses_unless_failures_are_ignored(plane: Plane, policy: str) -> None:
+    conditions = [{"name": "c", "expression": "object.spec.a == 1"}]
+    client = plane.server.on("/v", lambda _: {"allowed": False})
+    await plane.hook("validating", client, matchConditions=conditions, failurePolicy=policy)
+    if policy == "Ignore":
+        assert (await plane.config_map())["metadata"]["name"] == "c"
+    else:
+        refusal = await plane.refusal()
+        why = "expression 'object.spec.a == 1' resulted in error: no such key: spec"
+        assert refusal["message"] == f'configmaps "c" is forbidden: {why}'
+        assert refusal["code"] == 403
+    assert plane.server.asked == []

@@ -84,7 +84,7 @@ def _is_met(hook: Hook, call: Call, matched: Resource, lookup: Revisions) -> boo
     try:
         return is_met(program, Evaluation(program, variables, CONDITION_STEPS_MOST))
     except Failed as error:
-        raise forbidden(call.resource.plural, call.resource.group, call.shown_name, str(error)) from None
+        raise forbidden(call.resource.plural, call.resource.group, call.name, str(error)) from None
 
 
 class Asker:
