@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.hashes import SHA256
 
+    from moorage.controllers.certificate_requests import Wish
+
 #: How long certificates live; as kubeadm's authority, and long enough for any cluster of ours.
 LIFETIME = timedelta(days=3650)
 
@@ -130,6 +132,37 @@ def _server_certificate(
     return key, builder.sign(authority_key, _sha256())
 
 
+def sign_request(pki: Pki, wish: "Wish") -> bytes:
+    """Return the certificate (PEM) of a client whose request was approved: its subject and key, signed by the authority."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    request = x509.load_pem_x509_csr(wish.request)
+    authority = x509.load_pem_x509_certificate(pki.authority.read_bytes())
+    authority_key = load_pem_private_key(pki.authority_key.read_bytes(), password=None)
+    assert isinstance(authority_key, EllipticCurvePrivateKey)  # noqa: S101 - as _make wrote it
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(request.subject)
+        .issuer_name(authority.subject)
+        .public_key(request.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(wish.now - SKEW)
+        .not_valid_after(min(wish.now + wish.lifetime, authority.not_valid_after_utc))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(identifier, critical=False)
+    )
+    signs, encrypts = "digital signature" in wish.usages, "key encipherment" in wish.usages
+    if signs or encrypts:  # An extension that says nothing makes a certificate invalid.
+        usage = _usage(signs=False, digital_signature=signs, key_encipherment=encrypts)
+        builder = builder.add_extension(usage, critical=True)
+    return _pem(builder.sign(authority_key, _sha256()))
+
+
 def _certificate(
     subject: "x509.Name", issuer: "x509.Name", key: "EllipticCurvePrivateKey", now: datetime
 ) -> "x509.CertificateBuilder":
@@ -176,13 +209,13 @@ def _name(common_name: str) -> "x509.Name":
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _usage(*, signs: bool) -> "x509.KeyUsage":
+def _usage(*, signs: bool, digital_signature: bool = True, key_encipherment: bool | None = None) -> "x509.KeyUsage":
     from cryptography import x509
 
     return x509.KeyUsage(
-        digital_signature=True,
+        digital_signature=digital_signature,
         content_commitment=False,
-        key_encipherment=not signs,
+        key_encipherment=not signs if key_encipherment is None else key_encipherment,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=signs,

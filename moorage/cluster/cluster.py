@@ -3,12 +3,13 @@
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 
 from moorage import __version__
 from moorage.aio.clock import SystemClock
 from moorage.aio.entropy import SystemEntropy
 from moorage.aio.tasks import Tasks
-from moorage.cluster.certificates import Pki, ensure_pki
+from moorage.cluster.certificates import Pki, ensure_pki, sign_request
 from moorage.cluster.config import ClusterConfig
 from moorage.cluster.control import ControlServer
 from moorage.cluster.control_plane import ControlPlane
@@ -61,7 +62,8 @@ class Cluster:
         await self._door.serve()
         self.tasks.start("bootstrap-policy", self._grant(control))
         say(f"API listens on https://{config.host}:{port}")
-        await control.start(self._nodes.drivers, pki.authority.read_text, self._door.tokens.issue_for_secret)
+        issue = self._door.tokens.issue_for_secret
+        await control.start(self._nodes.drivers, pki.authority.read_text, issue, partial(sign_request, pki))
         say("Controllers and scheduler work")
         await preparing
         await self._nodes.start(port)

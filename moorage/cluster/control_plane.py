@@ -29,6 +29,7 @@ from moorage.store.store import Store
 from moorage.volumes.driver import Driver
 
 if TYPE_CHECKING:
+    from moorage.controllers.certificate_requests import Signer
     from moorage.controllers.registry import Settings
 
 log = logging.getLogger(__name__)
@@ -95,15 +96,19 @@ class ControlPlane:
         drivers: Mapping[str, Driver],
         certificate_authority: Callable[[], str],
         sign: Callable[[Object, Object], str] | None = None,
+        sign_request: "Signer | None" = None,
     ) -> None:
-        """Start controllers and scheduler; returns once their caches are filled. sign: makes tokens for Secrets."""
+        """Start controllers and scheduler; returns once their caches are filled.
+
+        sign: makes tokens for Secrets. sign_request: makes certificates of requests.
+        """
         from moorage.controllers.registry import Settings, controllers
 
         self.tasks.keep("events", self.recorder.run)
         self.reconciler = Reconciler(
             self.client, self.informers, self.clock, self.tasks, self.recorder, drivers=drivers
         )
-        settings = Settings(certificate_authority(), drivers.keys(), self.api.resources.all, sign)
+        settings = Settings(certificate_authority(), drivers.keys(), self.api.resources.all, sign, sign_request)
         await self.reconciler.start(controllers(settings))
         self._follow_definitions(settings)
         scheduler = Scheduler(

@@ -9,6 +9,7 @@ from moorage.objects.kinds import Resource, resource_of_kind
 from moorage.objects.metadata import Object
 
 if TYPE_CHECKING:
+    from moorage.controllers.certificate_requests import Signer
     from moorage.controllers.garbage_collector import Collector
 
 
@@ -20,12 +21,14 @@ class Settings:
     provisioners: the names of the provisioners that are served here.
     resources:    every resource that the API serves, in every version; may grow.
     sign:         makes a token for an account and the Secret that holds it; None: Secrets are not filled in.
+    sign_request: makes certificates for those whose requests were approved; None: requests are not signed.
     """
 
     authority: str
     provisioners: Collection[str]
     resources: Callable[[], Iterable[Resource]]
     sign: Callable[[Object, Object], str] | None = None
+    sign_request: "Signer | None" = None
 
 
 def controllers(settings: Settings) -> tuple[Controller, ...]:
@@ -33,6 +36,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     from moorage.controllers import (
         admission_policies,
         api_services,
+        certificate_requests,
         cluster_role_aggregation,
         cronjob,
         custom_resources,
@@ -70,6 +74,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         service_accounts.ACCOUNT_CONTROLLER,
         service_accounts.certificate_controller(settings.authority),
         *([token_secrets.controller_for(settings.authority, settings.sign)] if settings.sign is not None else ()),
+        *([certificate_requests.controller_for(settings.sign_request)] if settings.sign_request is not None else ()),
         statefulset.CONTROLLER,
         replicaset.CONTROLLER,
         replicaset.REPLICATION,

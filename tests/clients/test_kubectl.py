@@ -1,5 +1,6 @@
 """kubectl of several versions, command by command, on a node that only pretends to run pods."""
 
+import base64
 import itertools
 import json
 import shutil
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.cluster import Cluster, Kubectl
+from tests.clients.cluster import Cluster, Kubectl, until
 from tests.clients.conftest import in_namespace
 from tests.clients.tools import everything
 
@@ -380,7 +381,12 @@ def test_a_certificate_is_signed(kubectl: Kubectl) -> None:
     )
     assert "Pending" in kubectl("get", "csr", name)
     assert "approved" in kubectl("certificate", "approve", name)
-    assert "Approved" in kubectl("get", "csr", name)
+    encoded = until(lambda: kubectl.field(".status.certificate", "csr", name), "a certificate", 20)
+    assert "Approved,Issued" in kubectl("get", "csr", name)
+    (directory / f"{name}.crt").write_bytes(base64.b64decode(encoded))
+    shown = (f"--client-certificate={directory}/{name}.crt", f"--client-key={directory}/{name}.key")
+    who = json.loads(kubectl(*shown, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
+    assert (who["username"], who["groups"]) == ("jane", ["sailors", "system:authenticated"])
     assert "Approved" in kubectl("describe", "csr", name)
     kubectl("delete", "csr", name)
 
