@@ -58,7 +58,8 @@ def decide(seen: Observed, now: datetime) -> PodDecision:
         _run(seen, plan, now)
         if deadline := _deadline(seen.pod):
             plan.wait(max(0.0, (deadline - now).total_seconds()))
-    status = status_for(seen, now, verdict)
+    # Nobody may take the pod for ended, and start another one in its place, while it still runs.
+    status = status_for(seen, now, None if any(_running(seen)) else verdict)
     return PodDecision(tuple(plan.steps), status, plan.again, plan.because)
 
 

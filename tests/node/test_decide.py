@@ -314,6 +314,17 @@ def test_a_deadline_ends_the_pod() -> None:
     assert world.history[-1] == "StopSandbox"
 
 
+def test_a_pod_beyond_its_deadline_has_not_failed_while_it_still_runs() -> None:
+    obj = pod(policy="Never")
+    obj["spec"]["activeDeadlineSeconds"] = 5
+    world = World(obj)
+    world.settle()
+    decision = decide(world.seen, world.now + timedelta(seconds=6))
+    assert [type(step) for step in decision.steps] == [StopContainer]
+    assert decision.status["phase"] == "Running"
+    assert "reason" not in decision.status
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     names=st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True),
