@@ -139,10 +139,10 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     return validate_service(obj)
 
 
-def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
-    """Return what of a service may not change so."""
+def validate_whole_update(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return what of a service may not change so, then what it may not be."""
     del request
-    return validate_service_update(obj, old)
+    return validate_service_update(obj, old) + validate_service(obj)
 
 
 def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:

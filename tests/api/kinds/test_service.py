@@ -121,3 +121,35 @@ async def test_a_port_keeps_its_node_port_by_its_name(world: World) -> None:
     spec = {"selector": {"a": "b"}, "type": "NodePort", "ports": swapped}
     after = await world.update("services", {"metadata": {"name": "s"}, "spec": spec})
     assert {each["name"]: each["nodePort"] for each in after["spec"]["ports"]} == ports
+
+
+RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+MODE, HINTS = "service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "fields"),
+    [
+        ({RANGES: "10.0.0.0/8"}, [f"metadata.annotations[{RANGES}]"]),
+        ({RANGES: "10.0.0.0/8, x"}, [f"metadata.annotations[{RANGES}]"] * 2),
+        ({MODE: "auto", HINTS: "off"}, [f"metadata.annotations[{MODE}]"]),
+    ],
+)
+async def test_annotations_that_mean_fields_are_judged(
+    world: World, annotations: dict[str, str], fields: list[str]
+) -> None:
+    body = {"metadata": {"name": "s", "annotations": annotations}, "spec": {"ports": [{"port": 80}]}}
+    with pytest.raises(Invalid) as refusal:
+        await world.create("services", body)
+    assert [cause.field for cause in refusal.value.causes] == fields
+
+
+async def test_what_may_not_change_is_told_before_what_may_not_be(world: World) -> None:
+    before = await made(world, type="LoadBalancer", externalTrafficPolicy="Local", ports=[{"port": 80}])
+    spec = {**before["spec"], "healthCheckNodePort": 31999, "sessionAffinity": "X"}
+    with pytest.raises(Invalid) as refusal:
+        await world.update("services", {"metadata": {"name": "s"}, "spec": spec})
+    assert [str(cause) for cause in refusal.value.causes] == [
+        "spec.healthCheckNodePort: Forbidden: field is immutable",
+        'spec.sessionAffinity: Unsupported value: "X": supported values: "ClientIP", "None"',
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from moorage.objects.addresses import cidr_problems, ip_problems, is_ipv6, validate_endpoint_ip
 from moorage.objects.errors import Cause
-from moorage.objects.metadata import Object
+from moorage.objects.metadata import Object, annotations_of
 from moorage.objects.validation import (
     dns1123_label_problems,
     dns1123_subdomain_problems,
@@ -30,6 +30,10 @@ _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _FAMILIES = ("IPv4", "IPv6")
 _POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+_TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+_TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
+_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+_ONLY_BALANCERS = "may only be used when `type` is 'LoadBalancer'"
 AFFINITY_MOST_SECONDS = 86400
 
 
@@ -37,7 +41,8 @@ def validate_service(obj: Object) -> list[Cause]:
     """Return every broken rule of a service, in upstream's order."""
     spec = obj.get("spec") or {}
     kind = spec.get("type") or ""
-    causes: list[Cause] = []
+    annotations = annotations_of(obj)
+    causes = _validate_hints(annotations)
     if not spec.get("ports") and spec.get("clusterIP") != "None" and kind != "ExternalName":
         causes.append(required("spec.ports"))
     causes += _validate_kind(spec, kind)
@@ -57,9 +62,19 @@ def validate_service(obj: Object) -> list[Cause]:
     elif kind not in _TYPES:
         causes.append(not_supported("spec.type", kind, _TYPES))
     causes += _validate_unique_ports(ports, kind)
+    causes += _validate_source_ranges(spec, annotations)
     causes += _validate_load_balancer(spec, kind)
     causes += _validate_policies(spec, kind)
     return causes
+
+
+def _validate_hints(annotations: Mapping[str, str]) -> list[Cause]:
+    """Return the cause of two annotations that mean the same and say different things."""
+    mode, hints = annotations.get(_TOPOLOGY_MODE), annotations.get(_TOPOLOGY_HINTS)
+    if mode is None or hints is None or mode == hints:
+        return []
+    text = f"must match annotations[{_TOPOLOGY_HINTS}] when both are specified"
+    return [invalid(f"metadata.annotations[{_TOPOLOGY_MODE}]", mode, text)]
 
 
 def _validate_kind(spec: Spec, kind: str) -> list[Cause]:
@@ -241,18 +256,27 @@ def _validate_unique_ports(ports: list[Spec], kind: str) -> list[Cause]:
     return causes
 
 
-def _validate_load_balancer(spec: Spec, kind: str) -> list[Cause]:
-    only = "may only be used when `type` is 'LoadBalancer'"
-    causes: list[Cause] = []
+def _validate_source_ranges(spec: Spec, annotations: Mapping[str, str]) -> list[Cause]:
+    """Judge the blocks that a balancer listens to: of the field, or else of the annotation."""
     if ranges := spec.get("loadBalancerSourceRanges"):
         path = "spec.LoadBalancerSourceRanges"
-        if kind != "LoadBalancer":
-            causes.append(forbidden(path, only))
-        for index, text in enumerate(ranges):
-            problems = cidr_problems(text.strip())
-            causes += [invalid(f"{path}[{index}]", text, problem.partition(", try")[0]) for problem in problems]
+        placed = [(f"{path}[{index}]", text.strip()) for index, text in enumerate(ranges)]
+    elif (annotated := annotations.get(_SOURCE_RANGES)) is not None:
+        path = f"metadata.annotations[{_SOURCE_RANGES}]"
+        placed = [(path, text.strip()) for text in annotated.split(",")] if annotated.strip() else []
+    else:
+        return []
+    causes = [] if spec.get("type") == "LoadBalancer" else [forbidden(path, _ONLY_BALANCERS)]
+    for place, text in placed:
+        causes += each_invalid(place, text, cidr_problems(text))
+    return causes
+
+
+def _validate_load_balancer(spec: Spec, kind: str) -> list[Cause]:
+    only = _ONLY_BALANCERS
+    causes: list[Cause] = []
     if kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is None:
-        causes.append(required("spec.allocateLoadBalancerNodePorts"))
+        causes.append(required("allocateLoadBalancerNodePorts"))
     if kind != "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not None:
         causes.append(forbidden("spec.allocateLoadBalancerNodePorts", only))
     if (name := spec.get("loadBalancerClass")) is not None:
@@ -292,13 +316,18 @@ def validate_service_update(obj: Object, old: Object) -> list[Cause]:
     causes: list[Cause] = []
     if "ExternalName" not in {new_spec.get("type"), old_spec.get("type")}:
         before, after = old_spec.get("clusterIPs") or [], new_spec.get("clusterIPs") or []
-        if before and after and before[0] != after[0]:
-            causes.append(invalid("spec.clusterIPs[0]", after, "may not change once set"))
+        pairs = list(zip(before, after, strict=False))
+        causes += [
+            invalid(f"spec.clusterIPs[{index}]", after, "may not change once set")
+            for index, (was, now) in enumerate(pairs if len(before) == len(after) else pairs[:1])
+            if was != now
+        ]
         old_families, new_families = old_spec.get("ipFamilies") or [], new_spec.get("ipFamilies") or []
         if old_families and new_families and old_families[0] != new_families[0]:
             causes.append(invalid("spec.ipFamilies[0]", new_families, "may not change once set"))
-    name, was = new_spec.get("loadBalancerClass"), old_spec.get("loadBalancerClass")
-    if new_spec.get("type") == old_spec.get("type") == "LoadBalancer" and name != was:
+    name = new_spec.get("loadBalancerClass")
+    are_balancers = new_spec.get("type") == old_spec.get("type") == "LoadBalancer"
+    if are_balancers and name != old_spec.get("loadBalancerClass"):
         causes.append(invalid("spec.loadBalancerClass", name, "may not change once set"))
     before_port, after_port = old_spec.get("healthCheckNodePort") or 0, new_spec.get("healthCheckNodePort") or 0
     both = all(
@@ -306,7 +335,7 @@ def validate_service_update(obj: Object, old: Object) -> list[Cause]:
         for each in (new_spec, old_spec)
     )
     if both and before_port and after_port != before_port:
-        causes.append(invalid("spec.healthCheckNodePort", after_port, "field is immutable"))
+        causes.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
     return causes
 
 
