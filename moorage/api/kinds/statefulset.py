@@ -58,7 +58,10 @@ def prepare_update(draft: Draft, old: Object, request: Request, lookup: Lookup) 
 def validate(obj: Object, request: Request) -> list[Cause]:
     """Return every broken rule of a StatefulSet."""
     del request
-    spec: Part = obj.get("spec") or {}
+    return _validate_spec(obj.get("spec") or {}, with_claims=True)
+
+
+def _validate_spec(spec: Part, *, with_claims: bool) -> list[Cause]:
     causes: list[Cause] = []
     policy = spec.get("podManagementPolicy") or ""
     if not policy:
@@ -67,6 +70,8 @@ def validate(obj: Object, request: Request) -> list[Cause]:
         causes.append(invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
     causes += _validate_strategy(spec.get("updateStrategy") or {})
     causes += _validate_retention(spec.get("persistentVolumeClaimRetentionPolicy"))
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or () if with_claims else ()):
+        causes += validate_claim_spec(f"spec.volumeClaimTemplates[{index}].spec", claim.get("spec") or {})
     causes += not_negative("spec.replicas", spec.get("replicas"))
     causes += not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     if (ordinals := spec.get("ordinals")) is not None:
@@ -77,8 +82,6 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     empty = "empty selector is invalid for statefulset"
     causes += validate_selector("spec.selector", selector, empty_text=empty, broken_text="")
     causes += validate_template("spec.template", _with_claims(spec), selector, "StatefulSet")
-    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
-        causes += validate_claim_spec(f"spec.volumeClaimTemplates[{index}].spec", claim.get("spec") or {})
     return causes
 
 
@@ -127,19 +130,18 @@ def _validate_retention(policy: Part | None) -> list[Cause]:
     ]
 
 
-def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
-    """Return what of a StatefulSet may not change so."""
+def validate_whole_update(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return every broken rule, then what may not change so. Claims cannot change, so they are not judged again."""
     del request
     new_spec, old_spec = obj.get("spec") or {}, old.get("spec") or {}
-    causes = []
+    causes = _validate_spec(new_spec, with_claims=False) + validate_same_selector(new_spec, old_spec)
+    if new_spec.get("volumeClaimTemplates") != old_spec.get("volumeClaimTemplates"):
+        shown = printed_claims(new_spec.get("volumeClaimTemplates"))
+        causes.append(invalid("spec.volumeClaimTemplates", shown, _IMMUTABLE))
     if (new_spec.get("serviceName") or "") != (old_spec.get("serviceName") or ""):
         causes.append(invalid("spec.serviceName", new_spec.get("serviceName") or "", _IMMUTABLE))
     if new_spec.get("podManagementPolicy") != old_spec.get("podManagementPolicy"):
         causes.append(invalid("spec.podManagementPolicy", new_spec.get("podManagementPolicy"), _IMMUTABLE))
-    causes += validate_same_selector(new_spec, old_spec)
-    if new_spec.get("volumeClaimTemplates") != old_spec.get("volumeClaimTemplates"):
-        shown = printed_claims(new_spec.get("volumeClaimTemplates"))
-        causes.append(invalid("spec.volumeClaimTemplates", shown, _IMMUTABLE))
     return causes
 
 
