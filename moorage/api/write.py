@@ -101,9 +101,10 @@ async def prepared(
     metadata.pop("resourceVersion", None)
     if managed is None:
         managed = track_update(None, draft, tracking_of(kind, request))
-    metadata.pop("managedFields", None)
+    metadata["managedFields"] = managed
     await tools.admission.mutate(draft, None, request, tools.lookup)
     metadata = draft["metadata"]
+    metadata.pop("managedFields", None)
     metadata["uid"] = tools.entropy.uid()
     metadata["creationTimestamp"] = format_time(request.now)
     if not metadata.get("name") and metadata.get("generateName"):
@@ -116,10 +117,10 @@ async def prepared(
     refuse(kind, metadata.get("name") or "", causes)
     for text in kind.call("warnings", draft, None) or ():
         request.warn(text)
-    await tools.admission.validate(draft, None, request, tools.lookup)
-    kind.call("complete_create", draft)
     if managed:
         metadata["managedFields"] = managed
+    await tools.admission.validate(draft, None, request, tools.lookup)
+    kind.call("complete_create", draft)
     return draft
 
 
@@ -264,8 +265,10 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
         hidden = hidden_for(tracking_of(kind, request))
         _keep_hidden(metadata, old["metadata"], hidden, everything=resource.custom)
         draft = {**old, "metadata": metadata, **({"status": draft["status"]} if "status" in draft else {})}
+    draft["metadata"]["managedFields"] = managed
     await tools.admission.mutate(draft, old, request, tools.lookup)
     metadata = draft["metadata"]
+    metadata.pop("managedFields", None)
     _prepare(tools, kind, request, draft, old)
     causes = validate_object_meta(metadata, namespaced=resource.namespaced, kind=resource.kind, group=resource.group)
     causes += validate_object_meta_update(metadata, old["metadata"])
@@ -273,9 +276,9 @@ async def changed(tools: Tools, kind: Kind, request: Request, change: Change, it
     refuse(kind, request.name, causes)
     for text in kind.call("warnings", draft, old) or ():
         request.warn(text)
-    await tools.admission.validate(draft, old, request, tools.lookup)
     if managed:
         metadata["managedFields"] = managed
+    await tools.admission.validate(draft, old, request, tools.lookup)
     return None if _is_same(draft, old) else draft
 
 

@@ -46,6 +46,7 @@ async def test_a_webhook_is_told_who_does_what_to_which_object(plane: Plane) -> 
     assert (asked["dryRun"], asked["oldObject"], asked["object"]["data"]) == (True, None, {"a": "1"})
     assert asked["options"]["kind"] == "CreateOptions"
     assert asked["options"]["fieldManager"] == "me"
+    assert asked["object"]["metadata"]["managedFields"][0]["manager"] == "me"
 
 
 async def test_a_refusal_is_the_webhooks_own(plane: Plane) -> None:
