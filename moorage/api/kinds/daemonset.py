@@ -106,10 +106,9 @@ def _validate_strategy(strategy: Mapping[str, Any]) -> list[Cause]:
     return causes
 
 
-def validate_update(obj: Object, old: Object, request: Request) -> list[Cause]:
-    """Return what of a DaemonSet may not change so."""
-    del request
-    return validate_same_selector(obj.get("spec") or {}, old.get("spec") or {})
+def validate_whole_update(obj: Object, old: Object, request: Request) -> list[Cause]:
+    """Return what of a DaemonSet may not change so, then every broken rule."""
+    return validate_same_selector(obj.get("spec") or {}, old.get("spec") or {}) + validate(obj, request)
 
 
 def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:

@@ -53,7 +53,7 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     for key, text in data.items():
         if problems := config_key_problems(key):
             causes += each_invalid(f"data[{key}]", key, problems)
-        size += len(text) * 3 // 4
+        size += len(text) * 3 // 4 - text.count("=", -2)
     if size > DATA_MOST_BYTES:
         causes.append(too_long("data", DATA_MOST_BYTES))
     return causes + _type_causes(obj, data)
@@ -81,8 +81,18 @@ def _json_causes(path: str, encoded: str) -> list[Cause]:
         text = base64.b64decode(encoded).decode("utf-8", "replace")
     except binascii.Error:
         return []
-    _, problem = decode_go(text)
+    value, problem = decode_go(text)
+    if not problem and value is not None and not isinstance(value, dict):
+        problem = f"json: cannot unmarshal {_json_kind(value)} into Go value of type map[string]interface {{}}"
     return [invalid(path, _REDACTED, problem)] if problem else []
+
+
+def _json_kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "number"
 
 
 def warnings(obj: Object, old: Object | None) -> list[str]:

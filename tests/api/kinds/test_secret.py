@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from moorage.api.kinds.certificates.key_pairs import key_pair_problem
+from moorage.objects.errors import Invalid
 from tests.api.world import World
 
 NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")])
@@ -53,3 +54,25 @@ async def test_a_secret_of_tls_warns_and_no_other(world: World, kind: str) -> No
     body: dict[str, Any] = {"metadata": {"name": "s"}, "type": kind, "stringData": {"tls.crt": "c", "tls.key": "k"}}
     await world.create("secrets", body)
     assert bool(world.warnings) == (kind == "kubernetes.io/tls")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("[]", "array"), ('"x"', "string"), ("1.5", "number"), ("true", "bool"), ("null", ""), ("{}", "")],
+)
+async def test_credentials_of_a_registry_are_an_object(world: World, text: str, kind: str) -> None:
+    secret = {"metadata": {"name": "s"}, "type": "kubernetes.io/dockercfg", "stringData": {".dockercfg": text}}
+    if not kind:
+        await world.create("secrets", secret)
+        return
+    with pytest.raises(Invalid, match=f"json: cannot unmarshal {kind} into Go value of type map"):
+        await world.create("secrets", secret)
+
+
+async def test_a_secret_may_be_as_large_as_its_limit(world: World) -> None:
+    def body(size: int) -> dict[str, Any]:
+        return {"metadata": {"name": f"s{size}"}, "data": {"k": base64.b64encode(b"x" * size).decode()}}
+
+    await world.create("secrets", body(1 << 20))
+    with pytest.raises(Invalid, match="Too long"):
+        await world.create("secrets", body((1 << 20) + 1))
