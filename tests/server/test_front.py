@@ -193,6 +193,15 @@ async def test_impersonation_changes_the_user(world, wire):
     assert "impersonate-on:user-info:list" in (await wire.json("GET", CONFIGS, headers))["message"]
 
 
+async def test_impersonating_nobody_is_being_oneself(world, wire):
+    world.add_config("a")
+    users = []
+    for headers in ({}, {"Impersonate-User": ""}):
+        assert (await wire.ask("GET", f"{CONFIGS}/a", headers))[0] == 200
+        users.append(world.api.requests[-1].user)
+    assert users[0] == users[1]
+
+
 async def test_a_field_selector_names_what_is_authorized(world, wire):
     await wire.json("GET", f"{CONFIGS}?fieldSelector=metadata.name%3Da")
     assert world.authorizer.asked[-1].name == "a"

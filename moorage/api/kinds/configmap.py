@@ -31,7 +31,7 @@ def validate(obj: Object, request: Request) -> list[Cause]:
     for key, text in binary.items():
         if problems := config_key_problems(key):
             causes += each_invalid(f"binaryData[{key}]", key, problems)
-        size += len(text) * 3 // 4
+        size += len(text) * 3 // 4 - text.count("=", -2)
     if size > DATA_MOST_BYTES:
         causes.append(too_long("", DATA_MOST_BYTES))
     return causes

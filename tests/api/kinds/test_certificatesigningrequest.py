@@ -23,8 +23,9 @@ def with_status(**status: Any) -> dict[str, Any]:
 
 def test_the_server_says_who_asks() -> None:
     draft: dict[str, Any] = {"spec": {"username": "eve", "groups": ["masters"], "signerName": "a.b/c"}}
-    prepare_create(draft, a_request("", User("ann", ("dev",))), ObjectsAtHand())
-    assert draft["spec"] == {"signerName": "a.b/c", "username": "ann", "groups": ["dev"]}
+    prepare_create(draft, a_request("", User("ann", ("dev",), "u-1", {"x": ["y"]})), ObjectsAtHand())
+    who = {"username": "ann", "uid": "u-1", "groups": ["dev"], "extra": {"x": ["y"]}}
+    assert draft["spec"] == {"signerName": "a.b/c", **who}
 
 
 def test_an_approval_leaves_the_certificate_alone() -> None:
