@@ -40,7 +40,10 @@ def check_what_there_is_is_known() -> None:
 
 def check_a_workload_is_scaled() -> None:
     container = {"name": "main", "image": "moorage.local/host", "command": ["sleep", "1000"]}
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+    template = {
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
+    }
     web = Deployment(
         {
             "apiVersion": "apps/v1",

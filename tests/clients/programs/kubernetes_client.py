@@ -25,7 +25,10 @@ DEPLOYMENT = {
         "selector": {"matchLabels": {"app": "web"}},
         "template": {
             "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "web", "image": "moorage.local/host", "command": ["sleep", "100"]}]},
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{"name": "web", "image": "moorage.local/host", "command": ["sleep", "100"]}],
+            },
         },
     },
 }
