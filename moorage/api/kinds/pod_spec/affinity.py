@@ -179,7 +179,8 @@ def _validate_toleration(path: str, toleration: Part) -> list[Cause]:
 
 def _validate_operator(path: str, operator: str, value: str) -> list[Cause]:
     if operator in {"Equal", ""}:
-        return each_invalid(path, value, label_value_problems(value))
+        problems = label_value_problems(value)
+        return [invalid(path, value, ";".join(problems))] if problems else []
     if operator == "Exists":
         return [invalid(path, value, "value must be empty when `operator` is 'Exists'")] if value else []
     # Lt and Gt wait for a feature gate that is off by default; the message names them all the same.

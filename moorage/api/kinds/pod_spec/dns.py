@@ -29,7 +29,7 @@ def validate_dns_config(path: str, spec: Mapping[str, Any]) -> list[Cause]:
             return [required(place, "must provide `dnsConfig` when `dnsPolicy` is None")]
         if not config.get("nameservers"):
             text = "must provide at least one DNS nameserver when `dnsPolicy` is None"
-            causes.append(required(f"{place}.nameservers", text))
+            return [required(f"{place}.nameservers", text)]
     if config is None:
         return causes
     servers, searches = config.get("nameservers") or [], config.get("searches") or []
@@ -52,7 +52,7 @@ def _validate_searches(path: str, searches: list[str]) -> list[Cause]:
     if len(searches) > SEARCHES_MOST:
         text = f"must not have more than {SEARCHES_MOST} search paths"
         causes.append(invalid(path, searches, text))
-    if len(" ".join(searches)) > SEARCH_CHARS_MOST:
+    if len(" ".join(searches).encode()) > SEARCH_CHARS_MOST:
         text = f"must not have more than {SEARCH_CHARS_MOST} characters (including spaces) in the search list"
         causes.append(invalid(path, searches, text))
     for index, search in enumerate(searches):
