@@ -99,6 +99,20 @@ def test_a_service_address_leads_to_each_of_its_pods(cluster: Lesson) -> None:
     cluster.until(both, "answers of both pods")
 
 
+def test_pods_and_services_are_reached_through_the_api(cluster: Lesson) -> None:
+    place = "/api/v1/namespaces/default"
+    assert cluster.kubectl("get", "--raw", f"{place}/pods/web-1:80/proxy/").strip() == "web-1"
+    answers: set[str] = set()
+
+    def both() -> bool:
+        answers.add(cluster.kubectl("get", "--raw", f"{place}/services/http:front:8080/proxy/index.html").strip())
+        return answers >= {"web-0", "web-1"}
+
+    cluster.until(both, "answers of both pods")
+    nothing = cluster.kubectl("get", "--raw", f"{place}/pods/web-1:81/proxy/", code=1)
+    assert "error trying to reach service: dial tcp" in nothing
+
+
 def test_a_name_that_is_not_there_is_said_to_be_none(cluster: Lesson) -> None:
     lookup = ["exec", "web-0", "--", "busybox", "nslookup", "nobody.default.svc.cluster.local"]
     assert "NXDOMAIN" in cluster.kubectl(*lookup, code=1)
