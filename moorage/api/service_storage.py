@@ -27,13 +27,25 @@ class AddressTaken(Conflict):
     """Somebody else got the address since it was chosen: choose again."""
 
 
-async def create_service(tools: Tools, resource: Resource, draft: Draft, now: datetime) -> Encoded:
-    """Write a new service and its addresses. Raises AddressTaken, AlreadyExists."""
-    taken = await _take(tools, draft, cluster_addresses_of(draft), now)
+async def take_addresses(tools: Tools, draft: Draft, now: datetime) -> None:
+    """Take the addresses of a service that is about to be made. Raises AddressTaken.
+
+    Before admission judges it, as upstream does: nothing is waited for between a quota's count and the write.
+    """
+    await _take(tools, draft, cluster_addresses_of(draft), now)
+
+
+async def release_addresses(tools: Tools, draft: Draft) -> None:
+    """Let the addresses go of a service that was not made after all."""
+    await _release(tools, draft, cluster_addresses_of(draft))
+
+
+async def create_service(tools: Tools, resource: Resource, draft: Draft) -> Encoded:
+    """Write a new service that has its addresses. Raises AlreadyExists, after which it has none."""
     try:
         return await tools.storage.create(resource, draft)
     except BaseException:
-        await _release(tools, draft, taken)
+        await release_addresses(tools, draft)
         raise
 
 

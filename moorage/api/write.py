@@ -13,7 +13,14 @@ from moorage.api.answers import Answer
 from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of, refuse
 from moorage.api.registry_keys import uid_conflict
 from moorage.api.request import Draft, Request
-from moorage.api.service_storage import AddressTaken, create_service, delete_service, update_service
+from moorage.api.service_storage import (
+    AddressTaken,
+    create_service,
+    delete_service,
+    release_addresses,
+    take_addresses,
+    update_service,
+)
 from moorage.objects.encoded import Encoded
 from moorage.objects.errors import (
     BadRequest,
@@ -58,12 +65,14 @@ async def create(tools: Tools, request: Request, draft: Draft) -> Answer:
     kind = kind_of(request.resource)
     draft = decoded(kind, request, draft, request.raw)
     for attempt in range(NAME_ATTEMPTS):
-        ready = await prepared(tools, kind, request, draft)
         try:
-            return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
+            ready = await prepared(tools, kind, request, draft)
         except AddressTaken:
             if attempt == NAME_ATTEMPTS - 1:
                 raise
+            continue
+        try:
+            return Answer(201, await _stored(tools, kind, request, ready, dry_run=dry_run))
         except Conflict:
             if draft["metadata"].get("name") or attempt == NAME_ATTEMPTS - 1:
                 raise
@@ -119,7 +128,15 @@ async def prepared(
         request.warn(text)
     if managed:
         metadata["managedFields"] = managed
-    await tools.admission.validate(draft, None, request, tools.lookup)
+    if resource.id == "services" and "dryRun" not in request.query:
+        await take_addresses(tools, draft, request.now)
+        try:
+            await tools.admission.validate(draft, None, request, tools.lookup)
+        except BaseException:
+            await release_addresses(tools, draft)
+            raise
+    else:
+        await tools.admission.validate(draft, None, request, tools.lookup)
     kind.call("complete_create", draft)
     return draft
 
@@ -141,7 +158,7 @@ async def _stored(tools: Tools, kind: Kind, request: Request, draft: Draft, *, d
             raise tools.storage.exists(resource, metadata.get("namespace", ""), metadata["name"])
         return draft
     if resource.id == "services":
-        return await create_service(tools, resource, draft, request.now)
+        return await create_service(tools, resource, draft)
     item = await tools.storage.create(resource, await tools.storage.as_stored(resource, draft))
     await tools.storage.prepare(resource, item)
     return tools.storage.presented(resource, item)
