@@ -41,7 +41,7 @@ def fetched(script: str, *arguments: str) -> str:
 @functools.cache
 def _fetched(script: str, *arguments: str) -> tuple[str, str]:
     command = [str(ROOT / "scripts" / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode == 0:
         return done.stdout.splitlines()[-1], ""
     return "", (done.stderr.splitlines() or ["it failed without a word"])[-1]
