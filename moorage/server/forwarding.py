@@ -6,16 +6,16 @@ Source: apimachinery/pkg/util/proxy/{upgradeaware,transport}.go (v1.37).
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from moorage.aio.tasks import Tasks
-from moorage.objects.errors import ServiceUnavailable, StatusError
-from moorage.server.exchange import PIECE_BYTES, BrokenAnswer, Head, body_of, end_to_end, length_of, read_head
+from moorage.client.http1 import PIECE_BYTES, BrokenAnswer, Exchange, Head, Header
+from moorage.objects.errors import BadRequest, ServiceUnavailable, StatusError
 from moorage.server.links import joined_path, rewritten_html, rewritten_url
 from moorage.server.plain_requests import PlainRequest
-from moorage.server.replies import Done, Header, Reply, header_lines
+from moorage.server.replies import Done, Reply, header_lines
 from moorage.server.requests import Call
 from moorage.server.streams import Stopping
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 #: The largest page whose links are rewritten.
 PAGE_BYTES_MOST: Final = 16 * 1024 * 1024
+
+#: Headers of one connection, which no proxy passes on. Source: RFC 9110, 7.6.1.
+HOP_BY_HOP: Final = frozenset(
+    "connection proxy-connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
+)
 
 #: What is ours to know and nobody's behind us.
 _OURS: Final = frozenset({"authorization", "host", "content-length", "x-forwarded-uri"})
@@ -70,30 +75,57 @@ def unreachable(why: str) -> ServiceUnavailable:
 
 
 async def _exchanged(call: Call, backend: Backend, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+    exchange = Exchange(reader, writer)
     async with Tasks("proxy") as tasks:
-        writer.write(_head_for(call, backend))
-        if not call.is_upgrade:
-            tasks.start("send", _send_body(call, writer))
         try:
-            head = await read_head(reader)
+            headers = _headers_for(call, backend)
+            await exchange.send(call.http.method, backend.target, headers, b"" if call.is_upgrade else None)
+            if not call.is_upgrade:
+                tasks.start("send", _send_body(call, exchange))
+            head = await exchange.head()
+        except ValueError as error:
+            raise BadRequest(f"the request cannot be passed on: {error}") from error
         except (EOFError, OSError, BrokenAnswer) as error:
             why = str(error) if isinstance(error, BrokenAnswer) else "EOF"
             raise unreachable(why) from error
         if head.code == 101:
-            await _switched(call, head, reader, writer, tasks)
+            await _switched(call, head, exchange, (reader, writer), tasks)
             return Done()
         answer = _answer_for(call, backend, head)
         if _is_page(head):
-            return await _page(call, backend, head, reader, answer)
-        return await _passed(call, head, reader, answer)
+            return await _page(call, backend, head, exchange, answer)
+        return await _passed(call, head, exchange, answer)
 
 
-def _head_for(call: Call, backend: Backend) -> bytes:
+def end_to_end(headers: Iterable[Header]) -> list[Header]:
+    """Return the headers that are not about one connection."""
+    headers = list(headers)
+    named = {
+        each.strip().lower() for name, value in headers if name.lower() == "connection" for each in value.split(",")
+    }
+    dropped = HOP_BY_HOP | named
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+def length_of(head: Head, method: str) -> int | None:
+    """Return how many bytes the body of an answer has, None if only its end tells."""
+    if method == "HEAD" or head.code in (204, 304):
+        return 0
+    if "chunked" in head.get("Transfer-Encoding").lower():
+        return None
+    text = head.get("Content-Length")
+    return int(text) if text.isdigit() else None
+
+
+def _headers_for(call: Call, backend: Backend) -> list[Header]:
     http = call.http
     headers = [
-        (name, value)
-        for name, value in end_to_end(http.headers.items())
-        if name.lower() not in _OURS and not name.lower().startswith("impersonate-")
+        ("Host", http.headers.get("Host", backend.host)),
+        *(
+            (name, value)
+            for name, value in end_to_end(http.headers.items())
+            if name.lower() not in _OURS and not name.lower().startswith("impersonate-")
+        ),
     ]
     headers.append(("X-Forwarded-Uri", joined_path(backend.prefix, backend.target.partition("?")[0])))
     peer = http.transport.get_extra_info("peername") if http.transport is not None else None
@@ -105,8 +137,7 @@ def _head_for(call: Call, backend: Backend) -> bytes:
         headers += [("Connection", "Upgrade"), ("Upgrade", http.headers["Upgrade"])]
     else:
         headers += [("Connection", "close"), *_framing(call)]
-    first = f"{http.method} {backend.target} HTTP/1.1\r\nHost: {http.headers.get('Host', backend.host)}\r\n"
-    return first.encode("utf-8", "surrogateescape") + header_lines(headers) + b"\r\n"
+    return headers
 
 
 def _framing(call: Call) -> list[Header]:
@@ -119,21 +150,18 @@ def _framing(call: Call) -> list[Header]:
     return [("Transfer-Encoding", "chunked")]
 
 
-async def _send_body(call: Call, writer: asyncio.StreamWriter) -> None:
+async def _send_body(call: Call, exchange: Exchange) -> None:
     """Send the body while it comes. A backend that answers before it has read all of it is not waited for."""
     http: Any = call.http
     with contextlib.suppress(OSError):
         if isinstance(http, PlainRequest):
-            writer.write(http.body)
-            await writer.drain()
+            await exchange.send_data(http.body)
         elif _framing(call):
             if http.headers.get("Expect", "").lower() == "100-continue":
                 http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             while piece := await http.content.readany():
-                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                await writer.drain()
-            writer.write(b"0\r\n\r\n")
-            await writer.drain()
+                await exchange.send_data(piece)
+        await exchange.send_end()
 
 
 def _answer_for(call: Call, backend: Backend, head: Head) -> list[Header]:
@@ -151,9 +179,9 @@ def _is_page(head: Head) -> bool:
     return kind == "text/html" and not head.get("Location") and not head.get("Content-Encoding")
 
 
-async def _page(call: Call, backend: Backend, head: Head, reader: asyncio.StreamReader, headers: list[Header]) -> Reply:
+async def _page(call: Call, backend: Backend, head: Head, exchange: Exchange, headers: list[Header]) -> Reply:
     pieces, size = [], 0
-    async for piece in body_of(reader, head, length_of(head, call.http.method)):
+    async for piece in exchange.body():
         pieces.append(piece)
         size += len(piece)
         if size > PAGE_BYTES_MOST:
@@ -215,7 +243,7 @@ class Passed:
         transport.write(data)
 
 
-async def _passed(call: Call, head: Head, reader: asyncio.StreamReader, headers: list[Header]) -> Passed:
+async def _passed(call: Call, head: Head, exchange: Exchange, headers: list[Header]) -> Passed:
     method = call.http.method
     length = length_of(head, method)
     passed = Passed(call, head.code, length)
@@ -225,7 +253,7 @@ async def _passed(call: Call, head: Head, reader: asyncio.StreamReader, headers:
     common = b"" if head.get("Date") else call.common
     passed.start(common, headers, told)
     try:
-        async for piece in body_of(reader, head, length):
+        async for piece in exchange.body():
             await passed.write(piece)
     except (EOFError, BrokenAnswer, OSError):
         passed.abort()
@@ -287,9 +315,14 @@ class _Client(asyncio.Protocol):
 
 
 async def _switched(
-    call: Call, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tasks: Tasks
+    call: Call,
+    head: Head,
+    exchange: Exchange,
+    streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    tasks: Tasks,
 ) -> None:
     """Answer 101 and copy both ways until either side ends."""
+    reader, writer = streams
     transport: Any = call.http.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client is gone")
@@ -306,8 +339,10 @@ async def _switched(
 
     async def back() -> None:
         with contextlib.suppress(OSError):
-            while data := await reader.read(PIECE_BYTES):
+            data = exchange.take_rest() or await reader.read(PIECE_BYTES)
+            while data:
                 await client.write(data)
+                data = await reader.read(PIECE_BYTES)
 
     try:
         copying = tasks.start("out", out()), tasks.start("back", back())

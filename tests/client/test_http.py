@@ -113,7 +113,7 @@ async def test_a_watch_whose_connection_breaks_is_a_connection_error(world, clie
 
     watching = asyncio.ensure_future(watch())
     await until(lambda: len(world.front.streams) == 1)
-    for connection in world.server._http.connections:
+    for connection in tuple(world.server._connections.open):
         connection.transport.abort()
     with pytest.raises(ConnectionError):
         await watching

@@ -14,7 +14,8 @@ import orjson
 from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.api.admission.webhooks.caller import CallFailed, Endpoint
-from moorage.cluster.webhooks.exchange import Answered, BrokenAnswer, exchange
+from moorage.client.http1 import BrokenAnswer, Exchange
+from moorage.cluster.webhooks.exchange import Answered, exchange
 from moorage.cluster.webhooks.faults import answer_fault, dial_fault, tls_fault
 from moorage.cluster.webhooks.routing import Reader, Route, routes_to
 from moorage.objects.errors import StatusError
@@ -38,6 +39,7 @@ class Dialer(Protocol):
 class _Connection(NamedTuple):
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    exchange: Exchange
     since: float
 
 
@@ -96,7 +98,7 @@ class HttpsCaller:
     async def _sent(self, connection: _Connection, endpoint: Endpoint, target: str, body: bytes) -> Answered:
         keeps = False
         try:
-            answer = await exchange(connection.reader, connection.writer, endpoint.shown_host, target, body)
+            answer = await exchange(connection.exchange, endpoint.shown_host, target, body)
             keeps = answer.keeps
         finally:
             if not keeps:
@@ -140,7 +142,7 @@ class HttpsCaller:
             raise CallFailed(dial_fault(error, route.address, route.port)) from error
         except StatusError as error:
             raise CallFailed(f"dial tcp {route.address}:{route.port}: {error.message}") from error
-        return _Connection(reader, writer, self._clock.monotonic())
+        return _Connection(reader, writer, Exchange(reader, writer), self._clock.monotonic())
 
     def _route(self, endpoint: Endpoint) -> Route:
         if endpoint.service is None:

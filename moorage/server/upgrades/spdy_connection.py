@@ -261,7 +261,7 @@ def negotiated(call: Call, spoken: tuple[str, ...]) -> str:
     A client that offers none gets "". Raises Forbidden. Source: streaming/pkg/httpstream/httpstream.go Handshake.
     """
     headers = call.http.headers.getall("X-Stream-Protocol-Version", [])
-    offered = [each.strip() for header in headers for each in header.split(",") if each.strip()]
+    offered: list[str] = [each.strip() for header in headers for each in header.split(",") if each.strip()]
     if not offered:
         return ""
     for each in offered:

@@ -6,12 +6,13 @@ Source: apimachinery/pkg/util/remotecommand/constants.go, apiserver/pkg/util/wss
 import base64
 import binascii
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from moorage.objects.errors import BadRequest
 from moorage.server.requests import Call
 
 if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
     from aiohttp.web_ws import WebSocketResponse
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
@@ -83,7 +84,7 @@ async def accept(call: Call, protocols: Sequence[str]) -> "WebSocketResponse":
     offered = tuple(each for each in offered_protocols(header) if not each.startswith(_BEARER))
     spoken = (chosen,) if chosen else offered  # aiohttp warns about a client whose protocols it does not know
     socket = WebSocketResponse(protocols=spoken, compress=False, max_msg_size=MESSAGE_BYTES_MOST)
-    await socket.prepare(call.http)
+    await socket.prepare(cast("BaseRequest", call.http))  # upgrades are aiohttp's
     return socket
 
 
