@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from moorage.api.admission.resource_quota import GROWING
 from moorage.api.answers import Answer
 from moorage.api.pipeline import Kind, Tools, decoded, is_dry_run, kind_of, manager_of, refuse
+from moorage.api.quota_status import tell_quotas
 from moorage.api.registry_keys import uid_conflict
 from moorage.api.request import Draft, Request
 from moorage.api.service_storage import (
@@ -158,9 +160,11 @@ async def _stored(tools: Tools, kind: Kind, request: Request, draft: Draft, *, d
             raise tools.storage.exists(resource, metadata.get("namespace", ""), metadata["name"])
         return draft
     if resource.id == "services":
-        return await create_service(tools, resource, draft)
-    item = await tools.storage.create(resource, await tools.storage.as_stored(resource, draft))
-    await tools.storage.prepare(resource, item)
+        item = await create_service(tools, resource, draft)
+    else:
+        item = await tools.storage.create(resource, await tools.storage.as_stored(resource, draft))
+        await tools.storage.prepare(resource, item)
+    await tell_quotas(tools, resource, metadata.get("namespace", ""))
     return tools.storage.presented(resource, item)
 
 
@@ -392,9 +396,12 @@ async def _replaced(tools: Tools, request: Request, draft: Draft, old: Encoded, 
         draft["metadata"]["resourceVersion"] = str(tools.storage.caches.revision)
         return draft
     if is_service:
-        return await update_service(tools, resource, draft, old, request.now)
-    item = await tools.storage.update(resource, await tools.storage.as_stored(resource, draft), old)
-    await tools.storage.prepare(resource, item)
+        item = await update_service(tools, resource, draft, old, request.now)
+    else:
+        item = await tools.storage.update(resource, await tools.storage.as_stored(resource, draft), old)
+        await tools.storage.prepare(resource, item)
+    if resource.id in GROWING and request.subresource in {"", "resize"}:
+        await tell_quotas(tools, resource, request.namespace)
     return tools.storage.presented(resource, item)
 
 

@@ -1,8 +1,8 @@
 """Quotas: nothing is created beyond what the namespace may use.
 
-Usage is counted from the objects themselves, so a quota holds from the moment it exists; `status.used` is written by its
-controller (moorage.controllers), for people to read.
-Differs from Kubernetes: there a quota holds once its controller has counted, and admission writes `status.used` itself.
+Usage is counted from the objects themselves, so a quota holds from the moment it exists; `status.used` is for people to
+read (moorage.api.quota_status).
+Differs from Kubernetes: there a quota holds once its controller has counted.
 Source: apiserver/pkg/admission/plugin/resourcequota, pkg/quota/v1/evaluator/core (v1.37).
 """
 
@@ -19,14 +19,14 @@ from moorage.objects.usage import matches_scopes, missing_requests, usage_of
 RESOURCES: frozenset[str] = frozenset()
 
 #: What an update can use more of; every other update is free.
-_GROWING = frozenset({"pods", "services", "persistentvolumeclaims"})
+GROWING = frozenset({"pods", "services", "persistentvolumeclaims"})
 
 
 def validate(obj: Object, old: Object | None, request: Request, lookup: Lookup) -> None:
     """Refuse what a quota of the namespace does not allow any more."""
     if not request.namespace or request.verb == "delete" or request.subresource not in {"", "resize"}:
         return
-    if old is not None and request.resource.id not in _GROWING:
+    if old is not None and request.resource.id not in GROWING:
         return
     quotas = lookup.list("resourcequotas", request.namespace)
     if not quotas:
