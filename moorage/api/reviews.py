@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from moorage.aio.clock import Clock
+from moorage.api.admission import namespace_lifecycle
 from moorage.api.answers import Answer
 from moorage.api.authentication import AUTHENTICATED
 from moorage.api.authorization import SUPERUSERS, Attributes, Rbac
@@ -124,6 +125,7 @@ class Reviews:
 
     async def token_request(self, tools: Tools, request: Request, draft: Draft) -> Answer:
         """Give a token for a service account."""
+        namespace_lifecycle.mutate(draft, None, request, tools.lookup)  # asked before the account is looked for
         account = found(tools, request).object
         resource = find_resource("authentication.k8s.io", "v1", "tokenrequests")
         draft = draft if resource is None else decoded(kind_of(resource), request, draft, request.raw)

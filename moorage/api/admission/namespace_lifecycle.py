@@ -25,7 +25,7 @@ def mutate(draft: Draft, old: Object | None, request: Request, lookup: Lookup) -
     if found is None:
         raise not_found("namespaces", "", namespace)
     deleted = metadata_of(found).get("deletionTimestamp")
-    if deleted and not request.subresource:
+    if deleted:
         raise _terminating(draft, request, namespace, deleted)
 
 

@@ -74,6 +74,7 @@ def cells(obj: Object, now: datetime) -> list[Any]:
 
 
 def mark_deleted(draft: Draft, request: Request) -> None:
-    """Say that the namespace is going."""
+    """Say that the namespace is going. Namespaces know no grace period. Source: registry/core/namespace/storage."""
     del request
+    draft["metadata"].pop("deletionGracePeriodSeconds", None)
     draft["status"] = {**(draft.get("status") or {}), "phase": "Terminating"}

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,3 +85,12 @@ async def test_the_restricted_standard_is_enforced_by_label() -> None:
     objects = Objects(namespaces=[{"metadata": {"name": "n", "labels": labels}}])
     with pytest.raises(Forbidden, match='violates PodSecurity "restricted:latest"'):
         await a_chain().validate(a_pod(), None, a_request(), objects)
+
+
+@pytest.mark.parametrize("subresource", ["", "eviction", "token"])
+async def test_nothing_is_created_in_a_namespace_that_goes_not_even_a_subresource(subresource: str) -> None:
+    going = {"metadata": {"name": "n", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    lookup = Objects(namespaces=[going])
+    request = replace(a_request(), subresource=subresource)
+    with pytest.raises(Forbidden, match="because it is being terminated"):
+        await AdmissionChain(RandomEntropy(random.Random(1))).mutate(a_pod(), None, request, lookup)
