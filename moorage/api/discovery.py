@@ -8,12 +8,14 @@ Source: apiserver pkg/endpoints/discovery and pkg/endpoints/discovery/aggregated
 import base64
 import hashlib
 import platform
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from moorage import __version__
+from moorage.objects.api_services import CUSTOM_PRIORITY, PRIORITIES
 from moorage.objects.kinds import Resource, Subresource, group_order
 
 #: The media type of aggregated discovery; clients compare it letter by letter.
@@ -30,22 +32,42 @@ class Document(NamedTuple):
     etag: str
 
 
+class RemoteVersion(NamedTuple):
+    """A group version that another server serves.
+
+    priorities: of the group, and of the version in it, as its APIService has them.
+    document:   its APIVersionDiscovery, as far as it is known.
+    """
+
+    group: str
+    version: str
+    priorities: tuple[int, int]
+    document: Mapping[str, Any]
+
+
 class Discovery:
     """The discovery documents of one set of resources, each built when it is first asked for.
 
     rows:    returns the resources in the order of discovery, within a group the preferred version first.
-    revision: returns a number that changes whenever the rows do.
+    revision: returns a number that changes whenever the rows do, or the remote versions.
+    remote:  returns what other servers serve; that wins over rows of the same group version.
     """
 
-    def __init__(self, rows: Callable[[], Iterable[Resource]], revision: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        rows: Callable[[], Iterable[Resource]],
+        revision: Callable[[], int],
+        remote: Callable[[], Sequence[RemoteVersion]] = tuple,
+    ) -> None:
         self._rows = rows
+        self._remote = remote
         self._revision = revision
         self._built_at: int | None = None
         self._documents: dict[str, Document | None] = {}
 
     def api(self, address: str) -> Document:
         """Return `/api`; address is `host:port` of the server."""
-        return self._document(f"api {address}", lambda _: api_versions(address))
+        return self._document(f"api {address}", lambda *_: api_versions(address))
 
     def apis(self) -> Document:
         """Return `/apis`."""
@@ -53,27 +75,31 @@ class Discovery:
 
     def group(self, name: str) -> Document | None:
         """Return `/apis/<group>`, None if there is no such group."""
-        return self._find(f"group {name}", lambda rows: group_of(rows, name))
+        return self._find(f"group {name}", lambda rows, remote: group_of(rows, name, remote))
 
     def resources(self, api_version: str) -> Document | None:
         """Return `/api/v1` or `/apis/<group>/<version>`, None if it is not served."""
-        return self._find(f"resources {api_version}", lambda rows: resource_list(rows, api_version))
+        return self._find(f"resources {api_version}", lambda rows, _: resource_list(rows, api_version))
 
     def aggregated(self, *, core: bool) -> Document:
         """Return aggregated discovery of `/api` (core) or `/apis`. Its content type is AGGREGATED."""
-        return self._document(f"aggregated {core}", lambda rows: aggregated_list(rows, core=core))
+        return self._document(f"aggregated {core}", lambda rows, remote: aggregated_list(rows, remote, core=core))
 
-    def _document(self, key: str, build: Callable[[Sequence[Resource]], Mapping[str, Any]]) -> Document:
+    def _document(
+        self, key: str, build: Callable[[Sequence[Resource], Sequence[RemoteVersion]], Mapping[str, Any]]
+    ) -> Document:
         document = self._find(key, build)
         assert document is not None  # noqa: S101 (what is built here always exists)
         return document
 
-    def _find(self, key: str, build: Callable[[Sequence[Resource]], Mapping[str, Any] | None]) -> Document | None:
+    def _find(
+        self, key: str, build: Callable[[Sequence[Resource], Sequence[RemoteVersion]], Mapping[str, Any] | None]
+    ) -> Document | None:
         revision = self._revision()
         if revision != self._built_at:
             self._built_at, self._documents = revision, {}
         if key not in self._documents:
-            content = build(tuple(self._rows()))
+            content = build(tuple(self._rows()), self._remote())
             self._documents[key] = None if content is None else encoded(content)
         return self._documents[key]
 
@@ -118,15 +144,15 @@ def api_versions(address: str) -> dict[str, Any]:
     }
 
 
-def group_list(rows: Sequence[Resource]) -> dict[str, Any]:
+def group_list(rows: Sequence[Resource], remote: Sequence[RemoteVersion] = ()) -> dict[str, Any]:
     """Return the APIGroupList of all named groups."""
-    groups = [_group(name, versions) for name, versions in _versions(rows).items() if name]
+    groups = [_group(name, versions) for name, versions in _versions(rows, remote).items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def group_of(rows: Sequence[Resource], name: str) -> dict[str, Any] | None:
+def group_of(rows: Sequence[Resource], name: str, remote: Sequence[RemoteVersion] = ()) -> dict[str, Any] | None:
     """Return the APIGroup of a named group, None if nothing is served in it."""
-    versions = _versions(rows).get(name)
+    versions = _versions(rows, remote).get(name)
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)} if versions and name else None
 
 
@@ -139,26 +165,57 @@ def resource_list(rows: Sequence[Resource], api_version: str) -> dict[str, Any] 
     return {**head, "groupVersion": api_version, "resources": [each for row in found for each in _listed(row)]}
 
 
-def aggregated_list(rows: Sequence[Resource], *, core: bool) -> dict[str, Any]:
+def aggregated_list(rows: Sequence[Resource], remote: Sequence[RemoteVersion] = (), *, core: bool) -> dict[str, Any]:
     """Return the APIGroupDiscoveryList of the core group or of all named ones."""
     items = [
         {
             "metadata": {"name": group} if group else {},
-            "versions": [_aggregated_version(version, rows) for version, rows in versions.items()],
+            "versions": [_aggregated_version(version, found) for version, found in versions.items()],
         }
-        for group, versions in _versions(rows).items()
+        for group, versions in _versions(rows, remote).items()
         if core == (not group)
     ]
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 
-def _versions(rows: Iterable[Resource]) -> dict[str, dict[str, list[Resource]]]:
-    """Return rows by group and version: built-in groups in their own order, custom ones after them by name."""
-    order = {name: place for place, name in enumerate(group_order())}
-    groups: dict[str, dict[str, list[Resource]]] = {}
+_Versions = dict[str, dict[str, list[Resource] | RemoteVersion]]
+
+
+def _versions(rows: Iterable[Resource], remote: Sequence[RemoteVersion]) -> _Versions:
+    """Return rows, or who else serves them, by group and version: built-in groups in their own order, others after them.
+
+    Groups of other servers stand where their priority puts them.
+    """
+    groups: _Versions = {}
+    elsewhere = {(each.group, each.version) for each in remote}
     for row in rows:
-        groups.setdefault(row.group, {}).setdefault(row.version, []).append(row)
-    return dict(sorted(groups.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+        if (row.group, row.version) not in elsewhere:
+            found = groups.setdefault(row.group, {}).setdefault(row.version, [])
+            assert isinstance(found, list)  # noqa: S101 (the others come below)
+            found.append(row)
+    order = {name: place for place, name in enumerate(group_order())}
+    if not remote:
+        return dict(sorted(groups.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+    for each in remote:
+        groups.setdefault(each.group, {})[each.version] = each
+    for group, versions in groups.items():
+        groups[group] = dict(sorted(versions.items(), key=lambda item: -_priorities(group, *item)[1]))
+
+    def place_of(item: tuple[str, dict[str, list[Resource] | RemoteVersion]]) -> tuple[int, int, str]:
+        group, versions = item
+        priority = max(_priorities(group, *each)[0] for each in versions.items())
+        return -priority, order.get(group, len(order)), group
+
+    return dict(sorted(groups.items(), key=place_of))
+
+
+def _priorities(group: str, version: str, found: list[Resource] | RemoteVersion) -> tuple[int, int]:
+    """Return the priorities of a group version as its APIService has them, or would; the aggregator's own comes first."""
+    if isinstance(found, RemoteVersion):
+        return found.priorities
+    if not group or group == "apiregistration.k8s.io":
+        return sys.maxsize, 0
+    return PRIORITIES.get(f"{group}/{version}", CUSTOM_PRIORITY)
 
 
 def _group(name: str, versions: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +262,9 @@ def _storage_hash(row: Resource) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
-def _aggregated_version(version: str, rows: Iterable[Resource]) -> dict[str, Any]:
+def _aggregated_version(version: str, rows: Iterable[Resource] | RemoteVersion) -> Mapping[str, Any]:
+    if isinstance(rows, RemoteVersion):
+        return rows.document
     resources = [_aggregated(row) for row in sorted(rows, key=lambda row: row.plural)]
     return {"version": version, "resources": resources, "freshness": "Current"}
 

@@ -47,9 +47,16 @@ class OpenApi:
 
     custom:   returns the custom resources that are served.
     revision: returns a number that changes whenever they do.
+    remote:   returns where documents of other servers are, by their keys; they themselves are passed on.
     """
 
-    def __init__(self, custom: Callable[[], Iterable[Published]], revision: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        custom: Callable[[], Iterable[Published]],
+        revision: Callable[[], int],
+        remote: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._remote = remote
         self._custom = custom
         self._revision = revision
         self._seen: int | None = None
@@ -60,6 +67,7 @@ class OpenApi:
         """Return `/openapi/v3`: where each document is, with its hash."""
         keys = [*_builtin_paths(), *(key for key in self._current() if key not in _builtin_paths())]
         paths = {key: {"serverRelativeURL": f"/openapi/v3/{key}?hash={self.hash(key)}"} for key in sorted(keys)}
+        paths |= {key: {"serverRelativeURL": url} for key, url in self._remote().items()}
         body = orjson.dumps({"paths": paths})
         return Document(body, f'"{digest_of(body)}"')
 

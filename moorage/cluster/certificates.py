@@ -56,6 +56,16 @@ class Pki:
         return self.directory / "apiserver.pem"
 
     @property
+    def front_proxy_authority(self) -> Path:
+        """What servers of aggregated APIs check our certificate with."""
+        return self.directory / "front-proxy-ca.crt"
+
+    @property
+    def front_proxy_client(self) -> Path:
+        """Our certificate and key towards them, in one file. It is written last: who sees it sees all."""
+        return self.directory / "front-proxy-client.pem"
+
+    @property
     def administrator_token(self) -> Path:
         """What the administrator shows to the API."""
         return self.directory / "admin.token"
@@ -84,20 +94,10 @@ def ensure_pki(directory: Path, now: datetime, host: str) -> Pki:
 
 
 def _make(pki: Pki, now: datetime, host: str) -> None:
-    from cryptography import x509
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    subject = _name("kubernetes")
-    authority = (
-        _certificate(subject, subject, authority_key, now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_usage(signs=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, _sha256())
-    )
-    issuer = (authority, authority_key)
+    authority, authority_key = issuer = _authority("kubernetes", now)
     server_key, server = _server_certificate(issuer, now, host)
     account_key = ec.generate_private_key(ec.SECP256R1())
     public = account_key.public_key().public_bytes(
@@ -109,6 +109,51 @@ def _make(pki: Pki, now: datetime, host: str) -> None:
     _write(pki.administrator_token, secrets.token_urlsafe(TOKEN_BYTES).encode())
     _write(pki.account_key, _pem_key(account_key))
     _write(pki.account_public_key, public, mode=0o644)
+
+
+def ensure_front_proxy(pki: Pki, now: datetime, name: str) -> None:
+    """Make the authority and the certificate with which the API shows itself to other servers, if they are not there.
+
+    The authority's key is not kept: it signs nothing else.
+    """
+    if pki.front_proxy_client.exists():
+        return
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    authority, authority_key = _authority("front-proxy-ca", now)
+    key = ec.generate_private_key(ec.SECP256R1())
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    client = (
+        _certificate(_name(name), authority.subject, key, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(identifier, critical=False)
+        .sign(authority_key, _sha256())
+    )
+    _write(pki.front_proxy_authority, _pem(authority), mode=0o644)
+    whole = _pem(client) + _pem_key(key)
+    _write(pki.front_proxy_client.with_suffix(".new"), whole)
+    pki.front_proxy_client.with_suffix(".new").replace(pki.front_proxy_client)
+
+
+def _authority(name: str, now: datetime) -> "tuple[x509.Certificate, EllipticCurvePrivateKey]":
+    """Return an authority that signs itself, and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _name(name)
+    made = (
+        _certificate(subject, subject, key, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, _sha256())
+    )
+    return made, key
 
 
 def _server_certificate(

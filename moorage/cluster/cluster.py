@@ -9,6 +9,8 @@ from moorage import __version__
 from moorage.aio.clock import SystemClock
 from moorage.aio.entropy import SystemEntropy
 from moorage.aio.tasks import Tasks
+from moorage.cluster.aggregation.front_proxy import FrontProxy
+from moorage.cluster.aggregation.remotes import Means, Remotes
 from moorage.cluster.certificates import Pki, ensure_pki, sign_request
 from moorage.cluster.config import ClusterConfig
 from moorage.cluster.control import ControlServer
@@ -56,11 +58,15 @@ class Cluster:
         self._webhooks = HttpsCaller(control.lookup, self._nodes.gateway, self.clock, self.entropy)
         control.call_webhooks_with(self._webhooks)
         preparing = self.tasks.start("nodes/prepare", self._nodes.prepare())
-        self._door = FrontDoor(config, pki, control, self._nodes.gateway)
+        front_proxy = FrontProxy(pki, self.clock)
+        means = Means(control.lookup, self._nodes.gateway, self.entropy, front_proxy, {})
+        remotes = Remotes(control.api.caches, means)
+        self._door = FrontDoor(config, pki, control, self._nodes.gateway, remotes)
         port = await self._door.listen(last_facts(config.directory).get("port", 0))
         await control.open(port, endpoint_address(config))
+        remotes.follow()
         await self._door.serve()
-        self.tasks.start("bootstrap-policy", self._grant(control))
+        self.tasks.start("bootstrap-policy", self._grant(control, front_proxy, remotes))
         say(f"API listens on https://{config.host}:{port}")
         issue = self._door.tokens.issue_for_secret
         await control.start(self._nodes.drivers, pki.authority.read_text, issue, partial(sign_request, pki))
@@ -75,10 +81,16 @@ class Cluster:
         await self._socket.start()
         self._publish(pki, port)
 
-    async def _grant(self, control: ControlPlane) -> None:
+    async def _grant(self, control: ControlPlane, front_proxy: FrontProxy, remotes: Remotes) -> None:
+        from moorage.cluster.aggregation.availability import Availability
+
         await control.grant()
         if self._door is not None:
             self._door.open()
+        availability = Availability(remotes, control.client, control.lookup, self.clock)
+        availability.follow(control.api.caches)
+        self.tasks.keep("aggregation", availability.run)
+        await front_proxy.publish(control.client, control.lookup)
 
     async def close(self) -> None:
         """Stop in reverse order: nobody writes any more when the store closes."""

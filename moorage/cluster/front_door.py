@@ -15,6 +15,7 @@ from moorage.api.request import User
 from moorage.api.reviews import Reviews
 from moorage.api.tables import Tables
 from moorage.api.tokens import Tokens, discovery_document
+from moorage.cluster.aggregation.remotes import Remotes
 from moorage.cluster.certificates import Pki
 from moorage.cluster.config import ClusterConfig
 from moorage.cluster.control_plane import ControlPlane
@@ -36,7 +37,9 @@ ADMINISTRATOR = User("kubernetes-admin", ("system:masters",))
 class FrontDoor:
     """Listens, and answers once the control plane is open."""
 
-    def __init__(self, config: ClusterConfig, pki: Pki, control: ControlPlane, gateway: PodGateway) -> None:
+    def __init__(
+        self, config: ClusterConfig, pki: Pki, control: ControlPlane, gateway: PodGateway, remotes: Remotes
+    ) -> None:
         self._config = config
         self._ready = False
         self.port = 0
@@ -46,7 +49,7 @@ class FrontDoor:
         known = {pki.administrator_token.read_text(): ADMINISTRATOR}
         api.creations.update(Reviews(rbac, tokens, control.clock, known).creations())
         metrics = Metrics()
-        pages = Pages(self._documents(control, tokens), metrics)
+        pages = Pages(self._documents(control, tokens, remotes), metrics)
         parts = Parts(
             api=api,
             authenticator=Authenticator(tokens, control.lookup, control.clock, known),
@@ -58,6 +61,7 @@ class FrontDoor:
             entropy=control.entropy,
             metrics=metrics,
             protobuf=decode_protobuf,
+            remotes=remotes,
         )
         self._front = Front(parts)
         self._tls = tls_context(pki)
@@ -101,7 +105,7 @@ class FrontDoor:
         if self._server is not None:
             await self._server.stop()
 
-    def _documents(self, control: ControlPlane, tokens: Tokens) -> Documents:
+    def _documents(self, control: ControlPlane, tokens: Tokens, remotes: Remotes) -> Documents:
         resources, custom = control.api.resources, control.api.publication.published
         checks: Mapping[str, Callable[[], str]] = {"ping": str, "log": str, "etcd": str}
         ready = {**checks, **dict.fromkeys(_HOOKS, self._progress)}
@@ -115,8 +119,9 @@ class FrontDoor:
             return openapi_v2.as_protobuf(custom()) if protobuf else openapi_v2.as_json(custom())
 
         return Documents(
-            discovery=Discovery(resources.all, lambda: resources.revision),
-            openapi=OpenApi(custom, lambda: resources.revision),
+            # Both numbers only grow, so that their sum is another one whenever either is.
+            discovery=Discovery(resources.all, lambda: resources.revision + remotes.revision, remotes.versions),
+            openapi=OpenApi(custom, lambda: resources.revision, remotes.openapi),
             version=version_info(),
             live=checks,
             ready=ready,

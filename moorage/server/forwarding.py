@@ -33,7 +33,11 @@ HOP_BY_HOP: Final = frozenset(
 #: What is ours to know and nobody's behind us.
 _OURS: Final = frozenset({"authorization", "host", "content-length", "x-forwarded-uri"})
 
-Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+#: How headers begin by which a caller claims to be somebody: nobody behind us may believe them.
+_CLAIMS: Final = ("impersonate-", "x-remote-user", "x-remote-uid", "x-remote-group", "x-remote-extra-")
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[], Awaitable[Streams]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,14 @@ class Backend:
     host:    `address:port`, as its own links may name it.
     target:  the path with its query, escaped.
     prefix:  the path of the proxy, before which links are put.
+    identity: headers that say who asks, for a server that is told: it gets its own host instead of ours, too.
     """
 
     connect: Connect
     host: str
     target: str
     prefix: str
+    identity: tuple[Header, ...] = ()
 
 
 async def forward(front: "Front", call: Call, backend: Backend) -> Any:
@@ -120,12 +126,13 @@ def length_of(head: Head, method: str) -> int | None:
 def _headers_for(call: Call, backend: Backend) -> list[Header]:
     http = call.http
     headers = [
-        ("Host", http.headers.get("Host", backend.host)),
+        ("Host", backend.host if backend.identity else http.headers.get("Host", backend.host)),
         *(
             (name, value)
             for name, value in end_to_end(http.headers.items())
-            if name.lower() not in _OURS and not name.lower().startswith("impersonate-")
+            if name.lower() not in _OURS and not name.lower().startswith(_CLAIMS)
         ),
+        *backend.identity,
     ]
     headers.append(("X-Forwarded-Uri", joined_path(backend.prefix, backend.target.partition("?")[0])))
     peer = http.transport.get_extra_info("peername") if http.transport is not None else None

@@ -30,6 +30,7 @@ from moorage.server.streams import Stopping, Streams
 
 if TYPE_CHECKING:
     from moorage.api.authentication import Certificate
+    from moorage.server.aggregation import RemoteApi, RemoteApis
 
 #: Subresources of pods that reach inside them; asking for them with GET needs the right to create them as well.
 INSIDE: Final = frozenset({"exec", "attach", "portforward"})
@@ -88,7 +89,10 @@ class ServedApi(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a Front is made of. protobuf: reads protobuf bodies; without it they are refused."""
+    """What a Front is made of.
+
+    protobuf: reads protobuf bodies; without it they are refused. remotes: which APIs other servers serve.
+    """
 
     api: ServedApi
     authenticator: Authenticator
@@ -100,6 +104,7 @@ class Parts:
     entropy: Entropy
     metrics: Metrics
     protobuf: decoding.ProtobufDecoder | None = None
+    remotes: "RemoteApis | None" = None
 
 
 class Front:
@@ -142,6 +147,8 @@ class Front:
         except BadTarget:
             return False
         if isinstance(path, OtherPath) or not path.name or path.subresource or path.watch:
+            return False
+        if self._remote(path.group, path.version) is not None:
             return False
         return self.parts.api.resources.find(path.group, path.version, path.plural) is not None
 
@@ -220,6 +227,9 @@ class Front:
         await self.parts.authorizer.authorize(user, asked)
         if verb == "get" and path.plural == "pods" and path.subresource in INSIDE:
             await self.parts.authorizer.authorize(user, asked._replace(verb="create"))
+        remote = self._remote(path.group, path.version)
+        if remote is not None:
+            return await self._elsewhere(call, remote)
         resource = self.parts.api.resources.find(path.group, path.version, path.plural)
         if resource is None and path.group not in self._known_groups():
             return errors.page_not_found()
@@ -261,11 +271,24 @@ class Front:
 
         return allow
 
-    async def _page(self, call: Call, path: OtherPath) -> Reply:
+    def _remote(self, group: str, version: str) -> "RemoteApi | None":
+        """Return who serves a group version, None if we do or nobody does."""
+        remotes = self.parts.remotes
+        return remotes.find(group, version) if remotes is not None else None
+
+    async def _elsewhere(self, call: Call, remote: "RemoteApi") -> Any:
+        from moorage.server.aggregation import serve_remote
+
+        return await serve_remote(self, call, remote)
+
+    async def _page(self, call: Call, path: OtherPath) -> Any:
         http = call.http
         asked = Attributes(http.method.lower(), path=path.path)
         user = await self._caller(call, asked)
         await self.parts.authorizer.authorize(user, asked)
+        remote = self._remote(*group_version_of_page(path.path))
+        if remote is not None:
+            return await self._elsewhere(call, remote)
         pretty = negotiation.is_pretty(call.query, call.agent)
         headers = http.headers
         ask = Ask(
@@ -386,6 +409,12 @@ def group_of_page(path: str) -> str | None:
     if parts[0] == "api" and len(parts) > 1:
         return ""
     return parts[1] if parts[0] == "apis" and len(parts) > 2 else None
+
+
+def group_version_of_page(path: str) -> tuple[str, str]:
+    """Return whose page this is: its documents in discovery and OpenAPI, and whatever else is below them. Else "", ""."""
+    parts = path.removeprefix("/openapi/v3").strip("/").split("/")
+    return (parts[1], parts[2]) if parts[0] == "apis" and len(parts) > 2 else ("", "")
 
 
 def check_segment(name: str) -> None:

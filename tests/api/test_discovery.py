@@ -1,6 +1,7 @@
 import json
+from dataclasses import replace
 
-from moorage.api.discovery import AGGREGATED, Discovery, version_info
+from moorage.api.discovery import AGGREGATED, Discovery, RemoteVersion, version_info
 from moorage.api.resources import Resources
 from moorage.objects.kinds import Resource, Subresource
 
@@ -98,3 +99,31 @@ def test_the_version_is_the_one_whose_behaviour_this_is() -> None:
 
 def test_the_media_type_is_the_one_that_clients_compare() -> None:
     assert AGGREGATED == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def test_a_remote_group_stands_where_its_priority_puts_it() -> None:
+    resources, plain = Resources(), discovery()[0]
+    resources.replace_custom([WIDGETS])
+    document = {"version": "v1", "resources": [], "freshness": "Stale"}
+    remote = [
+        RemoteVersion(name, "v1", (most, 1), document) for name, most in (("low", 1), ("high", 17750), ("b", 2000))
+    ]
+    found = Discovery(resources.all, lambda: resources.revision, lambda: remote)
+    names = [group["name"] for group in json.loads(found.apis().body)["groups"]]
+    before = [group["name"] for group in json.loads(plain.apis().body)["groups"]]
+    assert [name for name in names if name in before] == before
+    assert names[:3] == ["apiregistration.k8s.io", "apps", "events.k8s.io"]
+    assert names[3] == "high"
+    assert names[-3:] == ["b", "example.com", "low"]
+
+
+def test_a_remote_version_wins_over_our_own_and_stands_beside_the_others() -> None:
+    resources = Resources()
+    resources.replace_custom([WIDGETS, replace(WIDGETS, version="v2")])
+    document = {"version": "v2", "resources": [], "freshness": "Current"}
+    remote = [RemoteVersion("example.com", "v2", (1000, 200), document)]
+    found = Discovery(resources.all, lambda: resources.revision, lambda: remote)
+    items = json.loads(found.aggregated(core=False).body)["items"]
+    versions = next(each["versions"] for each in items if each["metadata"]["name"] == "example.com")
+    assert versions[0] == document
+    assert [each["version"] for each in versions] == ["v2", "v1"]

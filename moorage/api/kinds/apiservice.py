@@ -91,14 +91,6 @@ def validate_status(obj: Object, old: Object, request: Request) -> list[Cause]:
     return causes
 
 
-def warnings(obj: Object, old: Object | None) -> list[str]:
-    """Warn that requests do not go to the service."""
-    service = (obj.get("spec") or {}).get("service")
-    if service is None or (old is not None and (old.get("spec") or {}).get("service") == service):
-        return []
-    return ["spec.service: aggregation is not supported by this server: requests are not passed on"]
-
-
 def cells(obj: Object, now: datetime) -> list[Any]:
     """Return name, service, whether it is available, age."""
     service = (obj.get("spec") or {}).get("service")

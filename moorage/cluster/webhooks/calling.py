@@ -1,13 +1,8 @@
-"""Calls webhooks over TLS, by connections that are used again (moorage.api.admission.webhooks.caller.WebhookCaller).
-
-A pod of this cluster is reached through its node, as port-forward reaches it: so it does not matter whether its address
-can be routed to from here.
-"""
+"""Calls webhooks over TLS, by connections that are used again (moorage.api.admission.webhooks.caller.WebhookCaller)."""
 
 import asyncio
-import socket
 import ssl
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -15,11 +10,10 @@ from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.api.admission.webhooks.caller import CallFailed, Endpoint
 from moorage.client.http1 import BrokenAnswer, Exchange
+from moorage.cluster.service_routes import Dialer, NoRoute, Reader, Route, open_tls, routes_to
 from moorage.cluster.webhooks.exchange import Answered, exchange
 from moorage.cluster.webhooks.faults import answer_fault, dial_fault, tls_fault
-from moorage.cluster.webhooks.routing import Reader, Route, routes_to
 from moorage.objects.errors import StatusError
-from moorage.objects.metadata import Object
 
 #: How many connections wait for another call, and for how long.
 IDLE_MOST: Final = 64
@@ -27,13 +21,6 @@ IDLE_SECONDS: Final = 60.0
 
 #: How many TLS settings are kept, by authority.
 CONTEXTS_MOST: Final = 64
-
-
-class Dialer(Protocol):
-    """Reaches ports inside pods (moorage.server.gateway.PodGateway)."""
-
-    async def dial(self, pod: Object, port: int) -> socket.socket:
-        """Return a non-blocking connection to a TCP port inside the pod. Raises OSError, StatusError."""
 
 
 class _Connection(NamedTuple):
@@ -130,12 +117,7 @@ class HttpsCaller:
         route = self._route(endpoint)
         context = self._context(endpoint.authority)
         try:
-            inside = await self._inside(route)
-            if inside is not None:
-                opened = asyncio.open_connection(sock=inside, ssl=context, server_hostname=endpoint.host)
-            else:
-                opened = asyncio.open_connection(route.address, route.port, ssl=context, server_hostname=endpoint.host)
-            reader, writer = await opened
+            reader, writer = await open_tls(route, self._dialer, context, endpoint.host)
         except ssl.SSLError as error:
             raise CallFailed(tls_fault(error, endpoint.host)) from error
         except OSError as error:
@@ -147,14 +129,11 @@ class HttpsCaller:
     def _route(self, endpoint: Endpoint) -> Route:
         if endpoint.service is None:
             return Route(endpoint.host, endpoint.port)
-        routes = routes_to(endpoint.service, self._objects)
+        try:
+            routes = routes_to(endpoint.service, self._objects)
+        except NoRoute as error:
+            raise CallFailed(str(error)) from None
         return routes[int(self._entropy.fraction() * len(routes))]
-
-    async def _inside(self, route: Route) -> socket.socket | None:
-        """Return a connection through the pod's node, None for what is no pod."""
-        if route.pod is None or self._dialer is None:
-            return None
-        return await self._dialer.dial(route.pod, route.port)
 
     def _context(self, authority: bytes) -> ssl.SSLContext:
         """Return the TLS settings that trust this authority alone. Raises CallFailed for what is no certificate."""

@@ -1,14 +1,20 @@
-"""From the Service that a webhook names to somebody who answers: a pod, or an address.
+"""From the Service of a webhook or of an aggregated API to somebody who answers: a pod, or an address.
+
+A pod of this cluster is reached through its node, as port-forward reaches it: so it does not matter whether its address
+can be routed to from here.
 
 Differs from Kubernetes: a ready endpoint is called itself, not the service's cluster address, which this process cannot
 reach; a service without endpoints is refused at once instead of after a time out.
 Source: apiserver/pkg/util/proxy/proxy.go (v1.37).
 """
 
+import asyncio
+import socket
+import ssl
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from moorage.api.admission.webhooks.caller import CallFailed, ServiceReference
+from moorage.api.admission.webhooks.caller import ServiceReference
 from moorage.objects.metadata import Object, labels_of
 
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -24,6 +30,17 @@ class Reader(Protocol):
         """Return all objects, or those of one namespace."""
 
 
+class Dialer(Protocol):
+    """Reaches ports inside pods (moorage.server.gateway.PodGateway)."""
+
+    async def dial(self, pod: Object, port: int) -> socket.socket:
+        """Return a non-blocking connection to a TCP port inside the pod. Raises OSError, StatusError."""
+
+
+class NoRoute(Exception):
+    """Nobody answers for a service; the text is what Kubernetes says of it."""
+
+
 class Route(NamedTuple):
     """Where to connect to. pod: the pod that has the address, if one of this cluster does."""
 
@@ -33,22 +50,35 @@ class Route(NamedTuple):
 
 
 def routes_to(service: ServiceReference, reader: Reader) -> list[Route]:
-    """Return everybody who answers for a port of a service. Raises CallFailed."""
+    """Return everybody who answers for a port of a service. Raises NoRoute."""
     found = reader.get("services", service.namespace, service.name)
     if found is None:
-        raise CallFailed(f'service "{service.name}" not found')
+        raise NoRoute(f'service "{service.name}" not found')
     spec = found.get("spec") or {}
     if spec.get("type") == "ExternalName":
         return [Route(spec["externalName"], service.port)]
     if spec.get("clusterIP") == "None":
-        raise CallFailed('cannot route to service with ClusterIP "None"')
+        raise NoRoute('cannot route to service with ClusterIP "None"')
     port = next((each for each in spec.get("ports") or () if each["port"] == service.port), None)
     if port is None:
-        raise CallFailed(f'no service port {service.port} found for service "{service.name}"')
+        raise NoRoute(f'no service port {service.port} found for service "{service.name}"')
     routes = list(_ready(service, port.get("name") or "", reader))
     if not routes:
-        raise CallFailed(f'no endpoints available for service "{service.name}"')
+        raise NoRoute(f'no endpoints available for service "{service.name}"')
     return routes
+
+
+async def open_tls(
+    route: Route, dialer: Dialer | None, context: ssl.SSLContext, server_name: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection whose other side is who the context wants `server_name` to be.
+
+    dialer: what reaches pods, if anything does. Raises OSError (also ssl.SSLError), StatusError.
+    """
+    if route.pod is not None and dialer is not None:
+        inside = await dialer.dial(route.pod, route.port)
+        return await asyncio.open_connection(sock=inside, ssl=context, server_hostname=server_name)
+    return await asyncio.open_connection(route.address, route.port, ssl=context, server_hostname=server_name)
 
 
 def _ready(service: ServiceReference, port_name: str, reader: Reader) -> Iterator[Route]:

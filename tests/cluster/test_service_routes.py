@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from moorage.api.admission.webhooks.caller import CallFailed, ServiceReference
-from moorage.cluster.webhooks.routing import Route, routes_to
+from moorage.api.admission.webhooks.caller import ServiceReference
+from moorage.cluster.service_routes import NoRoute, Route, routes_to
 from tests.api.objects_at_hand import ObjectsAtHand
 
 SERVICE = ServiceReference("n", "s", 443)
@@ -41,12 +41,12 @@ def test_an_external_name_answers_on_the_port_that_is_asked_for() -> None:
     ],
 )
 def test_a_service_that_leads_nowhere_is_refused(spec: dict[str, Any], why: str) -> None:
-    with pytest.raises(CallFailed, match=why):
+    with pytest.raises(NoRoute, match=why):
         routes_to(SERVICE, cluster(spec))
 
 
 def test_a_service_that_is_not_there_is_refused() -> None:
-    with pytest.raises(CallFailed, match='service "s" not found'):
+    with pytest.raises(NoRoute, match='service "s" not found'):
         routes_to(SERVICE, ObjectsAtHand())
 
 
