@@ -69,14 +69,11 @@ def _has_port(slice_: Object, name: str) -> bool:
 
 def with_finding(api_service: Object, finding: Finding, now: datetime) -> Object | None:
     """Return the APIService with its condition, None if it says so already."""
-    before = condition_of(api_service, AVAILABLE)
-    if (
-        before is not None
-        and Finding(before["status"], before.get("reason") or "", before.get("message") or "") == finding
-    ):
+    before = condition_of(api_service, AVAILABLE) or {}
+    if tuple(before.get(field) or "" for field in Finding._fields) == finding:
         return None
-    is_same = before is not None and before["status"] == finding.status
-    moment = before["lastTransitionTime"] if before is not None and is_same else format_time(now)
+    is_same = before.get("status") == finding.status
+    moment = (before.get("lastTransitionTime") if is_same else None) or format_time(now)
     made: dict[str, Any] = {"type": AVAILABLE, "lastTransitionTime": moment, **finding._asdict()}
     status = api_service.get("status") or {}
     others = [each for each in status.get("conditions") or () if each.get("type") != AVAILABLE]

@@ -13,6 +13,7 @@ from moorage.api.discovery import AGGREGATED
 from moorage.api.request import User
 from moorage.client.http1 import BrokenAnswer, Exchange
 from moorage.cluster.aggregation.remotes import Remote
+from moorage.cluster.service_routes import NoRoute
 from moorage.server.aggregation import NoBackend, identity_headers
 
 #: How long an answer may take, and how large it may be.
@@ -71,7 +72,10 @@ async def fault_of(remote: Remote) -> str:
     """Return why the server does not serve its group version, "" if it does."""
     url = f"https://{remote.host}{remote.path}"
     try:
+        remote.routes()
         answer = await fetch(remote, remote.path)
+    except NoRoute as error:
+        return str(error)
     except Failed as error:
         return f'failing or missing response from {url}: Get "{url}": {error}'
     if not 200 <= answer.code < 300:

@@ -18,7 +18,7 @@ from moorage.api.admission.webhooks.caller import ServiceReference
 from moorage.api.discovery import RemoteVersion
 from moorage.api.watch_cache import Caches
 from moorage.cluster.aggregation.front_proxy import FrontProxy
-from moorage.cluster.service_routes import Dialer, NoRoute, Reader, open_tls, routes_to
+from moorage.cluster.service_routes import Dialer, NoRoute, Reader, Route, open_tls, routes_to
 from moorage.cluster.webhooks.faults import dial_fault, tls_fault
 from moorage.controllers.api_service_availability import AVAILABLE, PORT
 from moorage.objects.errors import StatusError
@@ -73,11 +73,15 @@ class Remote:
         address = address or f"{self.service.name}.{self.service.namespace}.svc"
         return f"[{address}]:{self.service.port}" if ":" in address else f"{address}:{self.service.port}"
 
+    def routes(self) -> list[Route]:
+        """Return everybody who answers for it. Raises NoRoute."""
+        return routes_to(self.service, self._means.objects)
+
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Return a connection to one of its endpoints. Raises NoBackend."""
         context = self._context()
         try:
-            routes = routes_to(self.service, self._means.objects)
+            routes = self.routes()
         except NoRoute as error:
             raise NoBackend("service unavailable") from error
         route = routes[int(self._means.entropy.fraction() * len(routes))]

@@ -28,6 +28,14 @@ RESOURCES = {
         {"name": "fish/status", "singularName": "", "namespaced": True, "kind": "Fish", "verbs": ["get"]},
     ],
 }
+_KIND = {"group": GROUP, "version": VERSION, "kind": "Fish"}
+_FISH = {"type": "object", "description": "Fish swim.", "x-kubernetes-group-version-kind": [_KIND]}
+OPENAPI = {
+    "openapi": "3.0.0",
+    "info": {"title": "sea", "version": "1"},
+    "paths": {f"{PATH}/fish": {"get": {"x-kubernetes-group-version-kind": _KIND, "responses": {}}}},
+    "components": {"schemas": {"example.sea.v1.Fish": _FISH}},
+}
 COD = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Fish", "metadata": {"name": "cod", "namespace": "default"}}
 
 
@@ -59,6 +67,10 @@ class ExtensionServer:
             self.asked.append(http)
         if http.path == PATH:
             return _json(RESOURCES)
+        if http.path == "/openapi/v3":
+            return _json({"paths": {PATH[1:]: {"serverRelativeURL": f"/openapi/v3{PATH}?hash=1"}}})
+        if http.path == f"/openapi/v3{PATH}":
+            return _json(OPENAPI)
         if http.path != f"{PATH}/namespaces/default/fish":
             return _json({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"}, 404)
         if http.method == "POST":

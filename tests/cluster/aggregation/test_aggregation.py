@@ -41,7 +41,8 @@ class World:
         self.control = control
         self.server = server
         self.http = http
-        self.bundle = ""
+        #: The part of the APIService that says whom to trust.
+        self.trust: dict[str, Any] = {}
 
     async def create(self, resource: str, obj: dict[str, Any]) -> None:
         await self.control.client.create(resource, obj)
@@ -53,11 +54,14 @@ class World:
 
     async def endpoints(self) -> None:
         """Stand behind a service without a selector, whose endpoints somebody wrote."""
-        await self._service({"ports": [{"name": "api", "port": 443}]})
+        await self.behind({"ports": [{"name": "api", "port": 443}]}, own_address())
+
+    async def behind(self, spec: dict[str, Any], address: str) -> None:
+        await self._service(spec)
         slice_ = {
             "metadata": {"name": "s", "namespace": "default", "labels": {"kubernetes.io/service-name": "sea"}},
             "addressType": "IPv4",
-            "endpoints": [{"addresses": [own_address()]}],
+            "endpoints": [{"addresses": [address]}],
             "ports": [{"name": "api", "port": self.server.port}],
         }
         await self.create("endpointslices.discovery.k8s.io", slice_)
@@ -72,7 +76,7 @@ class World:
             "version": VERSION,
             "groupPriorityMinimum": 2000,
             "versionPriority": 10,
-            "caBundle": self.bundle,
+            **self.trust,
             "service": {"namespace": "default", "name": "sea", "port": port},
         }
         await self.create(RESOURCE, {"metadata": {"name": NAME}, "spec": spec})
@@ -126,7 +130,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         server = ExtensionServer(certificate, pki / "front-proxy-ca.crt")
         async with server, session(tmp_path) as http:
             made = World(control, server, http)
-            made.bundle = certificate.bundle
+            made.trust = {"caBundle": certificate.bundle}
             yield made
     finally:
         await cluster.close()
@@ -217,7 +221,7 @@ async def test_a_server_that_stops_answering_is_seen(world: World) -> None:
 
 
 async def test_a_server_of_another_authority_is_not_trusted(world: World, tmp_path: Path) -> None:
-    world.bundle = Certificate(tmp_path, "other").bundle
+    world.trust = {"caBundle": Certificate(tmp_path, "other").bundle}
     await world.external_name()
     found = await world.until_condition("FailedDiscoveryCheck")
     assert "x509: certificate signed by unknown authority" in found["message"]
@@ -233,15 +237,41 @@ async def test_servers_can_learn_whom_to_believe(world: World, tmp_path: Path) -
     assert data["client-ca-file"] == (tmp_path / "pki" / "ca.crt").read_text()
 
 
-async def test_kubectl_lists_what_the_server_serves(world: World, tmp_path: Path) -> None:
+async def test_a_server_may_be_trusted_blindly(world: World) -> None:
+    world.trust = {"insecureSkipTLSVerify": True}
+    await world.external_name()
+    await world.until_condition("Passed")
+    assert (await world.json(FISH))["items"] == [COD]
+
+
+async def test_a_bundle_that_is_no_certificate_is_told(world: World) -> None:
+    world.trust = {"caBundle": "bm8="}
+    await world.external_name()
+    found = await world.until_condition("FailedDiscoveryCheck")
+    assert found["message"].endswith("unable to load root certificates: unable to parse bytes as PEM block")
+
+
+async def test_a_service_without_an_address_is_told(world: World) -> None:
+    spec = {"type": "ClusterIP", "clusterIP": "None", "ports": [{"name": "api", "port": 443}]}
+    await world.behind(spec, own_address())
+    found = await world.until_condition("FailedDiscoveryCheck")
+    assert found["message"] == 'cannot route to service with ClusterIP "None"'
+
+
+async def test_kubectl_lists_and_explains_what_the_server_serves(world: World, tmp_path: Path) -> None:
     kubectl = os.environ.get("MOORAGE_KUBECTL") or shutil.which("kubectl")
     if not kubectl:
         pytest.skip("no kubectl: scripts/test fetches one")
     await world.external_name()
     await world.until_condition("Passed")
     environment = {**os.environ, "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
-    process = await asyncio.create_subprocess_exec(
-        kubectl, "get", "fi", "-o", "name", env=environment, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
-    assert out == b"fish.sea.example.com/cod\n"
+
+    async def ask(*arguments: str) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            kubectl, *arguments, env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        return out
+
+    assert await ask("get", "fi", "-o", "name") == b"fish.sea.example.com/cod\n"
+    assert b"Fish swim." in await ask("explain", "fish")
