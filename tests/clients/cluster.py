@@ -38,6 +38,7 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """The environment of its clients: a home of their own, and nothing that leads to another cluster."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBERNETES_", "MOORAGE_"))}
+        kept.setdefault("LOGNAME", "somebody")  # kopf names itself after its user, who may have no entry in passwd
         return {**kept, "HOME": str(self.directory), "KUBECONFIG": str(self.kubeconfig)}
 
     def moorage(self, command: str, *arguments: str) -> str:
