@@ -4,7 +4,8 @@ Roles are compiled into an index by subject, kept until one of the four RBAC res
 Source: plugin/pkg/auth/authorizer/rbac, pkg/registry/rbac/validation (v1.37).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from moorage.api.kind_rules import Lookup
@@ -40,7 +41,7 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
-class Revisions(Lookup, Protocol):
+class Revisions(Lookup, Hashable, Protocol):
     """Read access that also tells when something changed."""
 
     def revision(self, resource: str) -> int:
@@ -121,6 +122,12 @@ class Rbac:
         cluster = reference["kind"] == "ClusterRole"
         role = self._lookup.get(_ROLES[0] if cluster else _ROLES[1], "" if cluster else namespace, reference["name"])
         return role.get("rules") or () if role is not None else ()
+
+
+@lru_cache(8)
+def rbac_over(lookup: Revisions) -> Rbac:
+    """Return the Rbac over somebody's objects, the same one each time: it keeps what it compiled until that changes."""
+    return Rbac(lookup)
 
 
 def _subject_key(subject: Object, namespace: str) -> tuple[str, str]:

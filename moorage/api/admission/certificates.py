@@ -8,7 +8,7 @@ import binascii
 from typing import cast
 
 from moorage.api.admission.refusals import refused
-from moorage.api.authorization import Attributes, Rbac, Revisions
+from moorage.api.authorization import Attributes, Revisions, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Request
 from moorage.objects.metadata import Object, condition_of
@@ -45,7 +45,7 @@ def _decision(obj: Object, old: Object, request: Request) -> str:
 
 
 def _may(verb: str, signer: str, request: Request, lookup: Lookup) -> bool:
-    rbac = Rbac(cast("Revisions", lookup))
+    rbac = rbac_over(cast("Revisions", lookup))
     names = (signer, f"{signer.partition('/')[0]}/*")
     asked = [Attributes(verb, "certificates.k8s.io", "v1", "signers", name=name) for name in names]
     return any(rbac.judge(request.user, each).allowed for each in asked)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from moorage.api.admission.policies.reinvocation import Reinvocation
 from moorage.api.admission.policies.stage import Policies
-from moorage.api.admission.webhooks.stage import Rounds as WebhookRounds
+from moorage.api.admission.reinvocation import Reinvocation
 from moorage.api.admission.webhooks.stage import Webhooks
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Draft, Request
@@ -29,7 +28,7 @@ class Rounds:
 
     again: bool = False
     policies: Reinvocation = field(default_factory=Reinvocation)
-    webhooks: WebhookRounds = field(default_factory=WebhookRounds)
+    webhooks: Reinvocation = field(default_factory=Reinvocation)
     seen: tuple[bytes, bytes] = (b"", b"")
 
 

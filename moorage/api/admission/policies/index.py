@@ -1,16 +1,13 @@
-"""Which policies may be about a resource: found without looking at them all, for as long as none changes.
+"""The policies that have bindings, as an index finds them."""
 
-A cluster without policies pays for two comparisons of numbers a write.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from moorage.api.admission.policies.selection import EXEMPT, may_select
-from moorage.api.authorization import Revisions
-from moorage.objects.kinds import Resource
+from moorage.api.admission.hook_index import HookIndex
+from moorage.api.admission.policies.selection import Part
+from moorage.api.kind_rules import Lookup
 from moorage.objects.metadata import Object, name_of, revision_of, uid_of
 
 if TYPE_CHECKING:
@@ -27,6 +24,12 @@ class Hook:
     bindings: Sequence[Object]
     programs: dict[tuple[str, int], "Program"] = field(repr=False)
 
+    @property
+    def match(self) -> Part | None:
+        """Which writes the policy is about."""
+        constraints: Part | None = self.policy["spec"].get("matchConstraints")
+        return constraints
+
     @cached_property
     def program(self) -> "Program":
         """The policy, compiled once for each of its versions."""
@@ -34,55 +37,34 @@ class Hook:
             program_of,
         )  # what evaluates is imported with the first policy
 
-        key = (uid_of(self.policy), revision_of(self.policy))
+        key = _version_of(self.policy)
         known = self.programs.get(key)
         if known is None:
             known = self.programs[key] = program_of(self.policy)
         return known
 
 
-class Index:
-    """The policies of one sort (`validating`, `mutating`) that have bindings."""
+def policy_index(sort: str) -> HookIndex[Hook]:
+    """Return the index of one sort of policies (`validating`, `mutating`), in the order of their names."""
+    policies, bindings = f"{sort}admissionpolicies.{_GROUP}", f"{sort}admissionpolicybindings.{_GROUP}"
+    #: What was compiled outlives a reading, for policies that did not change.
+    programs: dict[tuple[str, int], Program] = {}
 
-    def __init__(self, sort: str) -> None:
-        self._policies = f"{sort}admissionpolicies.{_GROUP}"
-        self._bindings = f"{sort}admissionpolicybindings.{_GROUP}"
-        self._seen: tuple[int, int] = (-1, -1)
-        self._hooks: Sequence[Hook] = ()
-        self._programs: dict[tuple[str, int], Program] = {}
-        self._by_resource: dict[tuple[str, str], Sequence[Hook]] = {}
-
-    def hooks_for(self, resource: Resource, lookup: Revisions) -> Sequence[Hook]:
-        """Return the policies that may be about a resource, in the order of their names."""
-        seen = (lookup.revision(self._policies), lookup.revision(self._bindings))
-        if seen != self._seen:
-            self._read(lookup)
-            self._seen = seen
-        if not self._hooks:
-            return ()
-        key = (resource.group, resource.plural)
-        known = self._by_resource.get(key)
-        if known is None:
-            known = self._by_resource[key] = self._may_be_about(resource)
-        return known
-
-    def _may_be_about(self, resource: Resource) -> Sequence[Hook]:
-        if resource.id in EXEMPT:
-            return ()
-        return [each for each in self._hooks if may_select(each.policy["spec"].get("matchConstraints"), resource)]
-
-    def _read(self, lookup: Revisions) -> None:
-        bindings: dict[str, list[Object]] = {}
-        for binding in sorted(lookup.list(self._bindings), key=name_of):
-            bindings.setdefault(binding["spec"].get("policyName") or "", []).append(binding)
-        self._hooks = [
-            Hook(policy, bindings[name_of(policy)], self._programs)
-            for policy in sorted(lookup.list(self._policies), key=name_of)
-            if name_of(policy) in bindings
+    def read(lookup: Lookup) -> Sequence[Hook]:
+        bound: dict[str, list[Object]] = {}
+        for binding in sorted(lookup.list(bindings), key=name_of):
+            bound.setdefault(binding["spec"].get("policyName") or "", []).append(binding)
+        found = [
+            Hook(policy, bound[name_of(policy)], programs)
+            for policy in sorted(lookup.list(policies), key=name_of)
+            if name_of(policy) in bound
         ]
-        self._forget({(uid_of(each.policy), revision_of(each.policy)): each for each in self._hooks})
-        self._by_resource = {}
+        for key in programs.keys() - {_version_of(each.policy) for each in found}:
+            del programs[key]
+        return found
 
-    def _forget(self, current: Mapping[tuple[str, int], Hook]) -> None:
-        for key in self._programs.keys() - current.keys():
-            del self._programs[key]
+    return HookIndex((policies, bindings), read)
+
+
+def _version_of(policy: Object) -> tuple[str, int]:
+    return uid_of(policy), revision_of(policy)

@@ -3,7 +3,7 @@
 Source: apiserver/pkg/admission/plugin/policy/mutating/{dispatcher,reinvocationcontext}.go (v1.37).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,17 +12,15 @@ from moorage.api.admission.policies.conditions import is_met
 from moorage.api.admission.policies.denials import denied_by_mutation
 from moorage.api.admission.policies.evaluation import CONDITION_STEPS_MOST, Evaluation, Failed
 from moorage.api.admission.policies.index import Hook
+from moorage.api.admission.policies.invocations import Invocation, Unusable, invocations_of
 from moorage.api.admission.policies.mutations import applied, patched
-from moorage.api.admission.policies.params import Misconfigured, params_for, source_of
-from moorage.api.admission.policies.programs import Program, Step
-from moorage.api.admission.policies.reinvocation import Key, Reinvocation
-from moorage.api.admission.policies.selection import selected
+from moorage.api.admission.policies.programs import Step
 from moorage.api.admission.policies.variables import authorizer_for, namespace_of_call, variables_of
+from moorage.api.admission.reinvocation import Reinvocation
 from moorage.api.admission.webhooks.reviews import as_version, from_version
-from moorage.api.authorization import Rbac, Revisions
+from moorage.api.authorization import Revisions
 from moorage.api.pipeline import kind_of
 from moorage.objects.cel.authorizers import Authorizer
-from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, name_of, namespace_of
 from moorage.objects.schema import Type
 
@@ -31,30 +29,11 @@ Read = Callable[[Object], Object]
 
 
 class Tools(NamedTuple):
-    """What mutating needs beside the write: other objects, who may what, the type of the object, how it is read."""
+    """What mutating needs beside the write: other objects, the type of the object, how it is read."""
 
     lookup: Revisions
-    rbac: Rbac
     type: Type | None
     read: Read
-
-
-class _Invocation(NamedTuple):
-    """One policy with one binding and one set of parameters. matched: as what the write was selected."""
-
-    program: Program
-    binding: str
-    matched: Resource
-    param: Object | None
-
-    @property
-    def key(self) -> Key:
-        param = self.param
-        where = ("", "") if param is None else (namespace_of(param), name_of(param))
-        return self.program.name, self.binding, *where
-
-    def text(self, message: str) -> str:
-        return f"policy '{self.program.name}' with binding '{self.binding}' denied request: {message}"
 
 
 def mutated(hooks: Sequence[Hook], call: Call, tools: Tools, rounds: Reinvocation) -> Object | None:
@@ -62,40 +41,27 @@ def mutated(hooks: Sequence[Hook], call: Call, tools: Tools, rounds: Reinvocatio
 
     rounds: what is remembered if the same write comes again (with `again` set then).
     """
-    refusals: list[tuple[str, str]] = []
-    invocations = [each for hook in hooks for each in _invocations(hook, call, tools.lookup, refusals)]
-    round_ = _Round(tools, authorizer_for(tools.rbac, call.user), rounds)
-    for invocation in invocations:
-        call = round_.invoked(invocation, call, refusals)
+    found = [each for hook in hooks for each in invocations_of(hook, call, tools.lookup)]
+    refusals = [(_told(each), "") for each in found if isinstance(each, Unusable)]
+    round_ = _Round(tools, authorizer_for(tools.lookup, call.user), rounds)
+    for invocation in found:
+        if isinstance(invocation, Invocation):
+            call = round_.invoked(invocation, call, refusals)
     if refusals:
         raise denied_by_mutation(call, [message for message, _ in refusals], refusals[0][1])
     return call.obj
 
 
-def _invocations(hook: Hook, call: Call, lookup: Revisions, refusals: list[tuple[str, str]]) -> Iterator[_Invocation]:
-    spec, policy = hook.policy["spec"], name_of(hook.policy)
-    matched = selected(spec.get("matchConstraints"), call, lookup)
-    if matched is None:
-        return
-    program = hook.program
-    try:
-        source = source_of(spec["paramKind"], lookup) if spec.get("paramKind") else None
-    except Misconfigured as error:
-        if not program.ignores_failures:
-            refusals.append((f'policy "{policy}" denied request: failed to configure policy: {error}', ""))
-        return
-    for binding in hook.bindings:
-        if selected(binding["spec"].get("matchResources"), call, lookup) is None:
-            continue
-        try:
-            params = params_for(source, binding["spec"].get("paramRef"), call.namespace, lookup)
-        except Misconfigured as error:
-            by = f"policy '{policy}' with binding '{name_of(binding)}'"
-            if not program.ignores_failures:
-                refusals.append((f"{by} denied request: failed to configure binding: {error}", ""))
-            continue
-        for param in params:
-            yield _Invocation(program, name_of(binding), matched, param)
+def _told(unusable: Unusable) -> str:
+    policy, binding, message = unusable
+    by = f"policy '{policy}' with binding '{binding}'" if binding else f'policy "{policy}"'
+    return f"{by} denied request: {message}"
+
+
+def _key(invocation: Invocation) -> Hashable:
+    param = invocation.param
+    where = ("", "") if param is None else (namespace_of(param), name_of(param))
+    return invocation.program.name, name_of(invocation.binding), *where
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +72,14 @@ class _Round:
     authorizer: Authorizer
     rounds: Reinvocation
 
-    def invoked(self, invocation: _Invocation, call: Call, refusals: list[tuple[str, str]]) -> Call:
+    def invoked(self, invocation: Invocation, call: Call, refusals: list[tuple[str, str]]) -> Call:
         """Return the call after one policy; what it could not do is told in `refusals`."""
         program = invocation.program
 
         def refuse(error: Failed) -> None:
             if not program.ignores_failures:
-                refusals.append((invocation.text(str(error)), "Invalid"))
+                by = Unusable(program.name, name_of(invocation.binding), str(error))
+                refusals.append((_told(by), "Invalid"))
 
         try:
             if not self._is_due(invocation, call):
@@ -130,18 +97,18 @@ class _Round:
         if call.obj != before:
             self.rounds.object_changed()
         if program.spec.get("reinvocationPolicy") == "IfNeeded":
-            self.rounds.invoked.add(invocation.key)
+            self.rounds.invoked.add(_key(invocation))
         return call
 
-    def _is_due(self, invocation: _Invocation, call: Call) -> bool:
+    def _is_due(self, invocation: Invocation, call: Call) -> bool:
         program = invocation.program
         if program.conditions:
             variables = variables_of(call, invocation.matched, invocation.param, self.authorizer)
             if not is_met(program, Evaluation(program, variables, CONDITION_STEPS_MOST)):
                 return False
-        return not self.rounds.again or invocation.key in self.rounds.due
+        return not self.rounds.again or _key(invocation) in self.rounds.due
 
-    def _mutated(self, invocation: _Invocation, step: Step, call: Call, obj: Object) -> Object:
+    def _mutated(self, invocation: Invocation, step: Step, call: Call, obj: Object) -> Object:
         if isinstance(step.compiled, str):
             raise Failed(step.compiled)
         variables: dict[str, Any] = {

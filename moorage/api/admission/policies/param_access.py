@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from moorage.api.admission.policies.params import Misconfigured, source_of
-from moorage.api.authorization import SUPERUSERS, Attributes, Rbac
+from moorage.api.authorization import SUPERUSERS, Attributes, Rbac, Revisions, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Request, User
 from moorage.objects.errors import invalid
@@ -25,10 +25,11 @@ BINDINGS: Final = {
 }
 
 
-def check_param_access(obj: Object, old: Object | None, request: Request, lookup: Lookup, rbac: Rbac) -> None:
+def check_param_access(obj: Object, old: Object | None, request: Request, lookup: Revisions) -> None:
     """Refuse a policy or binding whose author may not read its parameters. Raises Invalid."""
     if request.verb == "delete" or SUPERUSERS in request.user.groups:
         return
+    rbac = rbac_over(lookup)
     field = "paramKind" if request.resource.id in POLICIES else "paramRef"
     spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
     if spec.get(field) is None or _is_same(spec, before, field):

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from moorage.api.admission.policies.calls import Call, call_of
-from moorage.api.admission.policies.index import Index
-from moorage.api.admission.policies.reinvocation import Reinvocation
+from moorage.api.admission.policies.index import policy_index
 from moorage.api.admission.policies.selection import EXEMPT
-from moorage.api.authorization import Rbac, Revisions
+from moorage.api.admission.reinvocation import Reinvocation
+from moorage.api.authorization import Revisions
 from moorage.api.kind_rules import Lookup
 from moorage.api.pipeline import decoded, kind_of
 from moorage.api.request import Draft, Request
@@ -34,13 +34,8 @@ class Policies:
     """All admission policies of a cluster."""
 
     def __init__(self) -> None:
-        self._mutating = Index("mutating")
-        self._validating = Index("validating")
-        self._rbac: Rbac | None = None
-
-    async def mutate(self, draft: Draft, old: Object | None, request: Request, lookup: Lookup) -> None:
-        """Let policies change the draft in place. Raises Denied."""
-        self.change(draft, old, request, lookup, Reinvocation())
+        self._mutating = policy_index("mutating")
+        self._validating = policy_index("validating")
 
     def may_change(self, resource: Resource, lookup: Lookup) -> bool:
         """Tell whether any policy may change a resource; cheap where there is none."""
@@ -60,7 +55,7 @@ class Policies:
         call = call_of(request, draft, old)
         type_ = type_of(*call.kind) if _is_foreign(call) else kind_of(request.resource).type
         read = read_by(request, call, "Strict")
-        result = mutated(hooks, call, Tools(revisions, self._judge(revisions), type_, read), rounds)
+        result = mutated(hooks, call, Tools(revisions, type_, read), rounds)
         if result is None or result == call.obj:
             return False
         take(draft, result, request, call)
@@ -76,19 +71,14 @@ class Policies:
         if hooks:
             from moorage.api.admission.policies.validating import validate
 
-            validate(hooks, call_of(request, obj, old), revisions, self._judge(revisions), request.warn)
+            validate(hooks, call_of(request, obj, old), revisions, request.warn)
 
     def _check_access(self, obj: Object, old: Object | None, request: Request, lookup: Revisions) -> None:
         """Refuse policies and bindings whose author may not read their parameters. Raises Invalid."""
         from moorage.api.admission.policies.param_access import BINDINGS, POLICIES, check_param_access
 
         if request.resource.id in POLICIES or request.resource.id in BINDINGS:
-            check_param_access(obj, old, request, lookup, self._judge(lookup))
-
-    def _judge(self, lookup: Revisions) -> Rbac:
-        if self._rbac is None:
-            self._rbac = Rbac(lookup)
-        return self._rbac
+            check_param_access(obj, old, request, lookup)
 
 
 def _as_it_is(obj: Object) -> Object:

@@ -13,12 +13,11 @@ from moorage.api.admission.policies.conditions import is_met
 from moorage.api.admission.policies.denials import denied_by_validation
 from moorage.api.admission.policies.evaluation import CONDITION_STEPS_MOST, Evaluation, Failed
 from moorage.api.admission.policies.index import Hook
-from moorage.api.admission.policies.params import Misconfigured, params_for, source_of
+from moorage.api.admission.policies.invocations import Unusable, invocations_of
 from moorage.api.admission.policies.programs import Program
-from moorage.api.admission.policies.selection import selected
 from moorage.api.admission.policies.validations import Judgement, failed, judged
 from moorage.api.admission.policies.variables import authorizer_for, namespace_of_call, variables_of
-from moorage.api.authorization import Rbac, Revisions
+from moorage.api.authorization import Revisions
 from moorage.objects.metadata import name_of
 
 
@@ -37,39 +36,20 @@ class _Refusal(NamedTuple):
         return f"ValidatingAdmissionPolicy '{self.policy}'{by} denied request: {self.message}"
 
 
-def validate(hooks: Sequence[Hook], call: Call, lookup: Revisions, rbac: Rbac, warn: Callable[[str], None]) -> None:
+def validate(hooks: Sequence[Hook], call: Call, lookup: Revisions, warn: Callable[[str], None]) -> None:
     """Ask every policy that a write concerns. Raises Denied with the first refusal; all may warn."""
-    refusals = [each for hook in hooks for each in _asked(hook, call, lookup, rbac, warn)]
+    authorizer = authorizer_for(lookup, call.user)
+    refusals: list[_Refusal] = []
+    for hook in hooks:
+        for found in invocations_of(hook, call, lookup):
+            if isinstance(found, Unusable):
+                refusals.append(_Refusal(*found))
+                continue
+            variables = variables_of(call, found.matched, found.param, authorizer)
+            judgement = _judgement(found.program, variables, call, lookup)
+            refusals += _refusals(judgement, found.program.name, found.binding, warn)
     if refusals:
         raise denied_by_validation(call, refusals[0].text, refusals[0].reason)
-
-
-def _asked(hook: Hook, call: Call, lookup: Revisions, rbac: Rbac, warn: Callable[[str], None]) -> Iterator[_Refusal]:
-    spec, policy = hook.policy["spec"], name_of(hook.policy)
-    matched = selected(spec.get("matchConstraints"), call, lookup)
-    if matched is None:
-        return
-    program = hook.program
-    try:
-        source = source_of(spec["paramKind"], lookup) if spec.get("paramKind") else None
-    except Misconfigured as error:
-        if not program.ignores_failures:
-            yield _Refusal(policy, "", f"failed to configure policy: {error}")
-        return
-    authorizer = authorizer_for(rbac, call.user)
-    for binding in hook.bindings:
-        if selected(binding["spec"].get("matchResources"), call, lookup) is None:
-            continue
-        try:
-            params = params_for(source, binding["spec"].get("paramRef"), call.namespace, lookup)
-        except Misconfigured as error:
-            if not program.ignores_failures:
-                yield _Refusal(policy, name_of(binding), f"failed to configure binding: {error}")
-            continue
-        for param in params:
-            variables = variables_of(call, matched, param, authorizer)
-            judgement = _judgement(program, variables, call, lookup)
-            yield from _refusals(judgement, policy, binding, warn)
 
 
 def _judgement(program: Program, variables: Mapping[str, Any], call: Call, lookup: Revisions) -> Judgement:

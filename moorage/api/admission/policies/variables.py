@@ -8,7 +8,7 @@ from typing import Any
 
 from moorage.api.admission.policies.calls import Call, shown_namespace
 from moorage.api.admission.webhooks.reviews import as_version
-from moorage.api.authorization import Attributes, Rbac
+from moorage.api.authorization import Attributes, Revisions, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import User
 from moorage.objects.cel.authorizers import Authorizer, Check, Query
@@ -16,8 +16,9 @@ from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object
 
 
-def authorizer_for(rbac: Rbac, user: User) -> Authorizer:
+def authorizer_for(lookup: Revisions, user: User) -> Authorizer:
     """Return the authorizer that answers for a user."""
+    rbac = rbac_over(lookup)
 
     def ask(subject: User, query: Query) -> tuple[bool, str]:
         verdict = rbac.judge(subject, Attributes(*query))

@@ -14,7 +14,7 @@ from moorage.api.admission.webhooks.caller import CallFailed, WebhookCaller, end
 from moorage.api.admission.webhooks.index import Hook
 from moorage.api.admission.webhooks.refusals import internal, no_dry_run
 from moorage.api.admission.webhooks.reviews import BadAnswer, Verdict, review_of, review_version, verdict_of
-from moorage.api.authorization import Rbac, Revisions
+from moorage.api.authorization import Revisions
 from moorage.api.custom_resources.converter import Converter
 from moorage.objects.errors import StatusError, forbidden
 from moorage.objects.kinds import Resource
@@ -80,7 +80,7 @@ def _is_met(hook: Hook, call: Call, matched: Resource, lookup: Revisions) -> boo
     from moorage.api.admission.policies.evaluation import CONDITION_STEPS_MOST, Evaluation, Failed
     from moorage.api.admission.policies.variables import authorizer_for, variables_of
 
-    variables = variables_of(call, matched, None, authorizer_for(Rbac(lookup), call.user))
+    variables = variables_of(call, matched, None, authorizer_for(lookup, call.user))
     try:
         return is_met(program, Evaluation(program, variables, CONDITION_STEPS_MOST))
     except Failed as error:

@@ -5,7 +5,7 @@ Source: apiserver/pkg/admission/plugin/webhook/{mutating,validating}/dispatcher.
 
 import asyncio
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Hashable, Sequence, Set
 from typing import Any
 
 import orjson
@@ -42,7 +42,9 @@ class Dispatcher:
         self._request = request
         self._lookup = lookup
 
-    async def changed(self, hook: Hook, draft: Draft, old: Object | None, due: Set[str] | None) -> tuple[bool, bool]:
+    async def changed(
+        self, hook: Hook, draft: Draft, old: Object | None, due: Set[Hashable] | None
+    ) -> tuple[bool, bool]:
         """Let a webhook change the draft in place; tell whether it was asked, and whether it did. Raises StatusError.
 
         due: the only ones that are asked, None in the first round.

@@ -1,16 +1,11 @@
-"""Which webhooks may be about a resource: found without looking at them all, for as long as none changes.
-
-A cluster without webhooks pays for a comparison of numbers a write.
-"""
+"""Webhooks of configurations, as an index finds them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from moorage.api.admission.policies.selection import EXEMPT, may_select
-from moorage.api.authorization import Revisions
-from moorage.objects.kinds import Resource
+from moorage.api.admission.hook_index import HookIndex
 from moorage.objects.metadata import Object, name_of
 
 if TYPE_CHECKING:
@@ -60,39 +55,17 @@ class Hook:
         return program_of({"metadata": {"name": self.name}, "spec": spec})
 
 
-class Index:
-    """The webhooks of one sort (`validating`, `mutating`)."""
-
-    def __init__(self, sort: str) -> None:
-        self._configurations = f"{sort}webhookconfigurations.{_GROUP}"
-        self._seen = -1
-        self._hooks: Sequence[Hook] = ()
-        self._by_resource: dict[tuple[str, str], Sequence[Hook]] = {}
-
-    def hooks_for(self, resource: Resource, lookup: Revisions) -> Sequence[Hook]:
-        """Return the webhooks that may be about a resource, in the order of their configurations' names."""
-        seen = lookup.revision(self._configurations)
-        if seen != self._seen:
-            self._hooks = list(_hooks(lookup.list(self._configurations)))
-            self._by_resource = {}
-            self._seen = seen
-        if not self._hooks:
-            return ()
-        key = (resource.group, resource.plural)
-        known = self._by_resource.get(key)
-        if known is None:
-            known = self._by_resource[key] = self._may_be_about(resource)
-        return known
-
-    def _may_be_about(self, resource: Resource) -> Sequence[Hook]:
-        if resource.id in EXEMPT:
-            return ()
-        return [each for each in self._hooks if each.match["resourceRules"] and may_select(each.match, resource)]
+def webhook_index(sort: str) -> HookIndex[Hook]:
+    """Return the index of one sort of webhooks (`validating`, `mutating`), in the order of their configurations' names."""
+    configurations = f"{sort}webhookconfigurations.{_GROUP}"
+    return HookIndex((configurations,), lambda lookup: _hooks(lookup.list(configurations)))
 
 
 def _hooks(configurations: Sequence[Object]) -> list[Hook]:
+    """Return all webhooks that have rules: those without any are about nothing."""
     return [
         Hook(f"{name_of(configuration)}/{number}/{written['name']}", written)
         for configuration in sorted(configurations, key=name_of)
         for number, written in enumerate(configuration.get("webhooks") or ())
+        if written.get("rules")
     ]

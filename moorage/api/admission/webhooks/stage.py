@@ -5,12 +5,12 @@ imported with the first.
 Differs from Kubernetes: there is no audit log, so audit annotations of webhooks leave no trace.
 """
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moorage.aio.entropy import Entropy
+from moorage.api.admission.reinvocation import Reinvocation
 from moorage.api.admission.webhooks.caller import WebhookCaller
-from moorage.api.admission.webhooks.index import Index
+from moorage.api.admission.webhooks.index import webhook_index
 from moorage.api.authorization import Revisions
 from moorage.api.request import Draft, Request
 from moorage.objects.kinds import Resource
@@ -21,20 +21,6 @@ if TYPE_CHECKING:
     from moorage.api.custom_resources.converter import Converter
 
 
-@dataclass
-class Rounds:
-    """What is remembered between two rounds of the same write: who wants to be asked again when it has changed."""
-
-    again: bool = False
-    asked: set[str] = field(default_factory=set)
-    due: set[str] = field(default_factory=set)
-
-    def object_changed(self) -> None:
-        """Somebody changed the object: those who were asked before and want it are asked again."""
-        self.due |= self.asked
-        self.asked = set()
-
-
 class Webhooks:
     """All admission webhooks of a cluster. Without a caller every call fails, and the failure policies decide."""
 
@@ -43,8 +29,8 @@ class Webhooks:
         self._caller = caller
         #: Converts custom resources where a rule names another version than the request.
         self.converter: Converter | None = None
-        self._mutating = Index("mutating")
-        self._validating = Index("validating")
+        self._mutating = webhook_index("mutating")
+        self._validating = webhook_index("validating")
 
     def call_with(self, caller: WebhookCaller) -> None:
         """Reach webhooks by this caller from now on."""
@@ -55,7 +41,7 @@ class Webhooks:
         return bool(self._mutating.hooks_for(resource, lookup))
 
     async def change(
-        self, draft: Draft, old: Object | None, request: Request, lookup: Revisions, rounds: Rounds
+        self, draft: Draft, old: Object | None, request: Request, lookup: Revisions, rounds: Reinvocation
     ) -> bool:
         """Let webhooks change the draft in place; tell whether one did. Raises StatusError."""
         hooks = self._mutating.hooks_for(request.resource, lookup)
@@ -69,7 +55,7 @@ class Webhooks:
                 changed = True
                 rounds.object_changed()
             if asked and hook.written.get("reinvocationPolicy") == "IfNeeded":
-                rounds.asked.add(hook.key)
+                rounds.invoked.add(hook.key)
         return changed
 
     async def validate(self, obj: Object, old: Object | None, request: Request, lookup: Revisions) -> None:

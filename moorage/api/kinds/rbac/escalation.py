@@ -7,7 +7,7 @@ Source: pkg/registry/rbac/{role,clusterrole,rolebinding,clusterrolebinding}/poli
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from moorage.api.authorization import SUPERUSERS, Attributes, Rbac, Revisions, missing_rules
+from moorage.api.authorization import SUPERUSERS, Attributes, Rbac, Revisions, missing_rules, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.rbac.bindings import GROUP
 from moorage.api.request import Request, User
@@ -64,7 +64,7 @@ def check_binding(obj: Object, old: Object | None, request: Request, lookup: Loo
 
 
 def _rbac(lookup: Lookup) -> Rbac:
-    return Rbac(cast("Revisions", lookup))
+    return rbac_over(cast("Revisions", lookup))
 
 
 def _may(rbac: Rbac, request: Request, verb: str, plural: str, name: str) -> bool:

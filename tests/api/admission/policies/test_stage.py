@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from moorage.api.admission.policies.reinvocation import Reinvocation
 from moorage.api.admission.policies.stage import Policies
+from moorage.api.admission.reinvocation import Reinvocation
 from moorage.api.request import Request, User
 from moorage.objects.errors import StatusError
 from moorage.objects.kinds import builtin, resources_in
@@ -52,7 +52,7 @@ class Cluster:
         return None
 
     async def mutated(self, obj: dict[str, Any], resource: str = "configmaps") -> dict[str, Any]:
-        await self.policies.mutate(obj, None, self.request(resource=resource), self.objects)
+        self.policies.change(obj, None, self.request(resource=resource), self.objects, Reinvocation())
         return obj
 
 
@@ -264,7 +264,7 @@ async def test_a_mutation_in_another_version_comes_back_in_the_own_one() -> None
     cluster.add("mutating", **spec)
     request = Request(JANE, "create", resources_in("autoscaling/v1")["horizontalpodautoscalers"], "n", "", NOW)
     draft = autoscaler()
-    await cluster.policies.mutate(draft, None, request, cluster.objects)
+    cluster.policies.change(draft, None, request, cluster.objects, Reinvocation())
     assert draft["apiVersion"] == "autoscaling/v1"
     assert (draft["spec"]["maxReplicas"], draft["spec"]["targetCPUUtilizationPercentage"]) == (7, 50)
 
