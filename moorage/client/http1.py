@@ -17,18 +17,20 @@ PIECE_BYTES: Final = 64 * 1024
 #: The longest head of an answer.
 HEAD_BYTES_MOST: Final = 64 * 1024
 
-Header = tuple[str, str]
-
 
 class BrokenAnswer(Exception):
     """What came back is no HTTP."""
+
+
+class TooLargeAnswer(BrokenAnswer):
+    """The body is larger than who asked takes."""
 
 
 class Head(NamedTuple):
     """The head of an answer; names as they came."""
 
     code: int
-    headers: tuple[Header, ...]
+    headers: tuple[tuple[str, str], ...]
 
     def get(self, name: str) -> str:
         """Return the first value of a header, "" if there is none."""
@@ -49,7 +51,9 @@ class Exchange:
         self._is_at_end = False
         self._state: h11.Connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MOST)
 
-    async def send(self, method: str, target: str, headers: Iterable[Header], body: bytes | None = None) -> None:
+    async def send(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None = None
+    ) -> None:
         """Send the head of a request, and all of it if its body is given.
 
         headers: with Host, and with what tells the end of the body. Raises ValueError for what HTTP cannot carry.
@@ -91,6 +95,15 @@ class Exchange:
 
         while isinstance(event := await self._event(), h11.Data):
             yield bytes(event.data)
+
+    async def whole_body(self, most: int) -> bytes:
+        """Return the body of the answer. Raises TooLargeAnswer beyond `most` bytes, BrokenAnswer, EOFError."""
+        body = bytearray()
+        async for piece in self.body():
+            body += piece
+            if len(body) > most:
+                raise TooLargeAnswer(f"the answer is larger than {most} bytes")
+        return bytes(body)
 
     def take_rest(self) -> bytes:
         """Return what was read after the head of an answer that switches protocols."""

@@ -14,7 +14,10 @@ import ssl
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from moorage.aio.entropy import Entropy
 from moorage.api.admission.webhooks.caller import ServiceReference
+from moorage.cluster.webhooks.faults import dial_fault, tls_fault
+from moorage.objects.errors import StatusError
 from moorage.objects.metadata import Object, labels_of
 
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -41,12 +44,22 @@ class NoRoute(Exception):
     """Nobody answers for a service; the text is what Kubernetes says of it."""
 
 
+class NotConnected(Exception):
+    """A route leads to nobody whom we trust; the text is what Kubernetes says of it."""
+
+
 class Route(NamedTuple):
     """Where to connect to. pod: the pod that has the address, if one of this cluster does."""
 
     address: str
     port: int
     pod: Object | None = None
+
+
+def route_to(service: ServiceReference, reader: Reader, entropy: Entropy) -> Route:
+    """Return any of those who answer for a port of a service. Raises NoRoute."""
+    routes = routes_to(service, reader)
+    return routes[int(entropy.fraction() * len(routes))]
 
 
 def routes_to(service: ServiceReference, reader: Reader) -> list[Route]:
@@ -68,13 +81,26 @@ def routes_to(service: ServiceReference, reader: Reader) -> list[Route]:
     return routes
 
 
-async def open_tls(
+async def connected(
     route: Route, dialer: Dialer | None, context: ssl.SSLContext, server_name: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Return a connection whose other side is who the context wants `server_name` to be.
 
-    dialer: what reaches pods, if anything does. Raises OSError (also ssl.SSLError), StatusError.
+    dialer: what reaches pods, if anything does. Raises NotConnected.
     """
+    try:
+        return await _open_tls(route, dialer, context, server_name)
+    except ssl.SSLError as error:
+        raise NotConnected(tls_fault(error, server_name)) from error
+    except OSError as error:
+        raise NotConnected(dial_fault(error, route.address, route.port)) from error
+    except StatusError as error:
+        raise NotConnected(f"dial tcp {route.address}:{route.port}: {error.message}") from error
+
+
+async def _open_tls(
+    route: Route, dialer: Dialer | None, context: ssl.SSLContext, server_name: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if route.pod is not None and dialer is not None:
         inside = await dialer.dial(route.pod, route.port)
         return await asyncio.open_connection(sock=inside, ssl=context, server_hostname=server_name)

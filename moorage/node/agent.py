@@ -34,7 +34,6 @@ from moorage.objects.metadata import (
     format_micro_time,
     is_terminating,
     name_of,
-    namespace_of,
     uid_of,
 )
 from moorage.objects.pods import JOB_FINALIZER
@@ -145,8 +144,8 @@ class Agent:
         if self._is_closing:
             return
         if not self._settings.is_real and is_posed(pod):
-            if is_terminating(pod):
-                self._around.tasks.start(f"pod/{name_of(pod)}/release", self._release(pod))
+            if is_terminating(pod):  # nothing of it runs
+                self._around.tasks.start(f"pod/{name_of(pod)}/release", self._tools.drop(pod))
             return
         worker = self._workers[uid_of(pod)] = PodWorker(self._tools, pod)
         task = self._around.tasks.start(f"pod/{pod['metadata']['name']}", self._work(worker))
@@ -203,14 +202,6 @@ class Agent:
         self._is_closing = True
         for task in list(tasks):
             task.cancel()
-
-    async def _release(self, pod: Object) -> None:
-        """Let a posed pod go that somebody deletes: nothing of it runs."""
-        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid_of(pod)}}
-        try:
-            await self._around.client.delete(Target("pods", namespace_of(pod), name_of(pod)), options)
-        except (NotFound, Conflict):
-            return  # it is gone already
 
     async def _work(self, worker: PodWorker) -> None:
         while True:

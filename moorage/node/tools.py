@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from moorage.aio.clock import Clock
 from moorage.aio.tasks import Tasks
-from moorage.client.client import Client
+from moorage.client.client import Client, Target
 from moorage.node.containers import NodeFacts
 from moorage.node.mounts import Mounts
 from moorage.node.prober import Prober
 from moorage.node.references import References
 from moorage.node.runtimes.runtime import Runtime
 from moorage.objects.actions import Record
-from moorage.objects.metadata import Object
+from moorage.objects.errors import Conflict, NotFound
+from moorage.objects.metadata import Object, name_of, namespace_of, uid_of
 from moorage.reconciler.events import Recorder
 
 
@@ -35,6 +36,14 @@ class Tools:
         """Record an Event about a pod, or about one of its containers. kind: "Normal" or "Warning"."""
         path = path_of(pod, container["name"]) if container else ""
         self.recorder.record(Record(pod, reason, message, kind, path=path, host=self.facts.name), "kubelet")
+
+    async def drop(self, pod: Object) -> None:
+        """Remove the object of a pod that has ended here; another pod that has its name by now stays."""
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid_of(pod)}}
+        try:
+            await self.client.delete(Target("pods", namespace_of(pod), name_of(pod)), options)
+        except (NotFound, Conflict):
+            return  # somebody else removed it
 
 
 def path_of(pod: Object, name: str) -> str:

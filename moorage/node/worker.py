@@ -291,13 +291,8 @@ class PodWorker:
             self._tools.prober.forget(self.uid, container["name"])
         await self._tools.runtime.remove_sandbox(self.uid)
         await self._tools.mounts.remove(self.uid)
-        if self._gone:
-            return
-        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
-        try:
-            await self._tools.client.delete(Target("pods", namespace_of(self.pod), name_of(self.pod)), options)
-        except (NotFound, Conflict):
-            return  # somebody else removed it, or another pod has its name by now
+        if not self._gone:
+            await self._tools.drop(self.pod)
 
     async def _publish(self, decision: PodDecision) -> None:
         if self._gone or decision.status == self.pod.get("status"):

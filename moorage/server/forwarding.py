@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from moorage.aio.tasks import Tasks
-from moorage.client.http1 import PIECE_BYTES, BrokenAnswer, Exchange, Head, Header
+from moorage.client.http1 import PIECE_BYTES, BrokenAnswer, Exchange, Head, TooLargeAnswer
 from moorage.objects.errors import BadRequest, ServiceUnavailable, StatusError
 from moorage.server.links import joined_path, rewritten_html, rewritten_url
 from moorage.server.plain_requests import PlainRequest
-from moorage.server.replies import Done, Reply, header_lines
+from moorage.server.replies import Done, Header, Reply, header_lines
 from moorage.server.requests import Call
 from moorage.server.streams import Stopping
 
@@ -187,14 +187,12 @@ def _is_page(head: Head) -> bool:
 
 
 async def _page(call: Call, backend: Backend, head: Head, exchange: Exchange, headers: list[Header]) -> Reply:
-    pieces, size = [], 0
-    async for piece in exchange.body():
-        pieces.append(piece)
-        size += len(piece)
-        if size > PAGE_BYTES_MOST:
-            raise unreachable(f"the page is larger than {PAGE_BYTES_MOST} bytes")
+    try:
+        body = await exchange.whole_body(PAGE_BYTES_MOST)
+    except TooLargeAnswer:
+        raise unreachable(f"the page is larger than {PAGE_BYTES_MOST} bytes") from None
     asked_host = call.http.headers.get("Host", "")
-    text = b"".join(pieces).decode("utf-8", "surrogateescape")
+    text = body.decode("utf-8", "surrogateescape")
     page = rewritten_html(text, lambda url: rewritten_url(url, backend.prefix, backend.host, asked_host))
     reply = Reply(head.code, page.encode("utf-8", "surrogateescape"), "")
     reply.headers = headers

@@ -11,7 +11,7 @@ import orjson
 
 from moorage.api.discovery import AGGREGATED
 from moorage.api.request import User
-from moorage.client.http1 import BrokenAnswer, Exchange
+from moorage.client.http1 import BrokenAnswer, Exchange, TooLargeAnswer
 from moorage.cluster.aggregation.remotes import Remote
 from moorage.cluster.service_routes import NoRoute
 from moorage.server.aggregation import NoBackend, identity_headers
@@ -45,6 +45,8 @@ async def fetch(remote: Remote, path: str, accept: str = "application/json") -> 
         raise Failed("context deadline exceeded (Client.Timeout exceeded while awaiting headers)") from None
     except NoBackend as error:
         raise Failed(str(error).removeprefix("error trying to reach service: ")) from None
+    except TooLargeAnswer:
+        raise Failed("the answer is too large") from None
     except BrokenAnswer as error:
         raise Failed(str(error)) from None
     except (OSError, EOFError):
@@ -58,12 +60,7 @@ async def _fetch(remote: Remote, path: str, accept: str) -> Answer:
         own = (("Host", remote.host), ("User-Agent", "kube-aggregator"), ("Accept", accept), ("Connection", "close"))
         await exchange.send("GET", path, (*own, *identity_headers(AGGREGATOR)), b"")
         head = await exchange.head()
-        body = bytearray()
-        async for piece in exchange.body():
-            body += piece
-            if len(body) > BYTES_MOST:
-                raise BrokenAnswer("the answer is too large")
-        return Answer(head.code, head.get("Content-Type"), bytes(body))
+        return Answer(head.code, head.get("Content-Type"), await exchange.whole_body(BYTES_MOST))
     finally:
         writer.transport.abort()
 

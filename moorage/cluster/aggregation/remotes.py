@@ -18,10 +18,8 @@ from moorage.api.admission.webhooks.caller import ServiceReference
 from moorage.api.discovery import RemoteVersion
 from moorage.api.watch_cache import Caches
 from moorage.cluster.aggregation.front_proxy import FrontProxy
-from moorage.cluster.service_routes import Dialer, NoRoute, Reader, Route, open_tls, routes_to
-from moorage.cluster.webhooks.faults import dial_fault, tls_fault
+from moorage.cluster.service_routes import Dialer, NoRoute, NotConnected, Reader, Route, connected, route_to, routes_to
 from moorage.controllers.api_service_availability import AVAILABLE, PORT
-from moorage.objects.errors import StatusError
 from moorage.objects.metadata import Object, is_condition_true
 from moorage.server.aggregation import NoBackend
 
@@ -81,19 +79,12 @@ class Remote:
         """Return a connection to one of its endpoints. Raises NoBackend."""
         context = self._context()
         try:
-            routes = self.routes()
+            route = route_to(self.service, self._means.objects, self._means.entropy)
+            return await connected(route, self._means.dialer, context, self.server_name)
         except NoRoute as error:
             raise NoBackend("service unavailable") from error
-        route = routes[int(self._means.entropy.fraction() * len(routes))]
-        try:
-            return await open_tls(route, self._means.dialer, context, self.server_name)
-        except ssl.SSLError as error:
-            why = tls_fault(error, self.server_name)
-        except OSError as error:
-            why = dial_fault(error, route.address, route.port)
-        except StatusError as error:
-            why = f"dial tcp {route.address}:{route.port}: {error.message}"
-        raise NoBackend(f"error trying to reach service: {why}")
+        except NotConnected as error:
+            raise NoBackend(f"error trying to reach service: {error}") from error
 
     @property
     def server_name(self) -> str:

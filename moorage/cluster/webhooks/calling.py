@@ -10,10 +10,9 @@ from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.api.admission.webhooks.caller import CallFailed, Endpoint
 from moorage.client.http1 import BrokenAnswer, Exchange
-from moorage.cluster.service_routes import Dialer, NoRoute, Reader, Route, open_tls, routes_to
+from moorage.cluster.service_routes import Dialer, NoRoute, NotConnected, Reader, Route, connected, route_to
 from moorage.cluster.webhooks.exchange import Answered, exchange
-from moorage.cluster.webhooks.faults import answer_fault, dial_fault, tls_fault
-from moorage.objects.errors import StatusError
+from moorage.cluster.webhooks.faults import answer_fault, tls_fault
 
 #: How many connections wait for another call, and for how long.
 IDLE_MOST: Final = 64
@@ -117,23 +116,18 @@ class HttpsCaller:
         route = self._route(endpoint)
         context = self._context(endpoint.authority)
         try:
-            reader, writer = await open_tls(route, self._dialer, context, endpoint.host)
-        except ssl.SSLError as error:
-            raise CallFailed(tls_fault(error, endpoint.host)) from error
-        except OSError as error:
-            raise CallFailed(dial_fault(error, route.address, route.port)) from error
-        except StatusError as error:
-            raise CallFailed(f"dial tcp {route.address}:{route.port}: {error.message}") from error
+            reader, writer = await connected(route, self._dialer, context, endpoint.host)
+        except NotConnected as error:
+            raise CallFailed(str(error)) from error
         return _Connection(reader, writer, Exchange(reader, writer), self._clock.monotonic())
 
     def _route(self, endpoint: Endpoint) -> Route:
         if endpoint.service is None:
             return Route(endpoint.host, endpoint.port)
         try:
-            routes = routes_to(endpoint.service, self._objects)
+            return route_to(endpoint.service, self._objects, self._entropy)
         except NoRoute as error:
             raise CallFailed(str(error)) from None
-        return routes[int(self._entropy.fraction() * len(routes))]
 
     def _context(self, authority: bytes) -> ssl.SSLContext:
         """Return the TLS settings that trust this authority alone. Raises CallFailed for what is no certificate."""

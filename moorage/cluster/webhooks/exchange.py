@@ -5,7 +5,7 @@ Redirections are not followed, as upstream does not follow them.
 
 from typing import Final, NamedTuple
 
-from moorage.client.http1 import BrokenAnswer, Exchange
+from moorage.client.http1 import Exchange
 
 #: How large an answer may be: two objects as large as the server takes them, and their patch in base64.
 ANSWER_BYTES_MOST: Final = 16 * 1024 * 1024
@@ -31,10 +31,5 @@ async def exchange(connection: Exchange, host: str, target: str, body: bytes) ->
     ]
     await connection.send("POST", target, headers, body)
     head = await connection.head()
-    pieces, size = [], 0
-    async for piece in connection.body():
-        pieces.append(piece)
-        size += len(piece)
-        if size > ANSWER_BYTES_MOST:
-            raise BrokenAnswer(f"the answer is larger than {ANSWER_BYTES_MOST} bytes")
-    return Answered(head.code, head.get("Content-Type"), b"".join(pieces), connection.next())
+    content = await connection.whole_body(ANSWER_BYTES_MOST)
+    return Answered(head.code, head.get("Content-Type"), content, connection.next())
