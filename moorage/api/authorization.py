@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import User
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import Forbidden, qualified
 from moorage.objects.metadata import Object, name_of, namespace_of
 from moorage.objects.validation import go_quoted
@@ -19,19 +20,6 @@ SUPERUSERS = "system:masters"
 
 _BINDINGS = ("clusterrolebindings.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io")
 _ROLES = ("clusterroles.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io")
-
-
-class Attributes(NamedTuple):
-    """What is to be authorized. `path` is set for pages that are no resources, and then nothing else but the verb."""
-
-    verb: str
-    group: str = ""
-    version: str = ""
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
 
 
 class Verdict(NamedTuple):

@@ -18,9 +18,7 @@ from moorage.objects.encoded import Encoded
 from moorage.objects.errors import BadRequest, Conflict, NotFound, conflict, not_found
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object, finalizers_of, format_time, name_of, revision_of, uid_of
-
-#: Finalizers by which the garbage collector is asked to treat dependents before their owner goes.
-FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+from moorage.objects.object_meta import FOREGROUND, ORPHAN
 
 #: Resources whose deletion orphans dependents when no policy is given. Source: their DefaultGarbageCollectionPolicy.
 ORPHANS_BY_DEFAULT = frozenset({"replicationcontrollers", "jobs.batch"})

@@ -11,9 +11,10 @@ Source: plugin/pkg/auth/authorizer/node (v1.37).
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from moorage.api.authorization import Attributes, Rbac, Verdict, is_covered, refused
+from moorage.api.authorization import Rbac, Verdict, is_covered, refused
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import User
+from moorage.objects.attributes import Attributes
 from moorage.objects.metadata import Object, namespace_of
 
 NODES: Final = "system:nodes"

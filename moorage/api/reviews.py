@@ -14,11 +14,12 @@ from moorage.aio.clock import Clock
 from moorage.api.admission import namespace_lifecycle
 from moorage.api.answers import Answer
 from moorage.api.authentication import AUTHENTICATED
-from moorage.api.authorization import SUPERUSERS, Attributes, Rbac
+from moorage.api.authorization import SUPERUSERS, Rbac
 from moorage.api.pipeline import Tools, decoded, found, kind_of
 from moorage.api.request import Draft, Request, User
 from moorage.api.subresources import Creation
 from moorage.api.tokens import DEFAULT_SECONDS, ISSUER, Identity, InvalidToken, Tokens, bound_object, check_request
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import BadRequest, Cause, invalid
 from moorage.objects.kinds import find_resource
 from moorage.objects.metadata import format_time, name_of, namespace_of, uid_of

@@ -14,11 +14,10 @@ from moorage.cluster.config import API_SERVICE_ADDRESS, DNS_SERVICE_ADDRESS
 from moorage.objects.errors import AlreadyExists
 from moorage.objects.metadata import name_of, namespace_of
 from moorage.objects.service_networks import (
-    DEFAULT_NAME,
-    DEFAULT_NETWORK,
     IP_ADDRESSES,
     SERVICE_CIDRS,
     cluster_addresses_of,
+    default_service_cidr,
     ip_address_for,
 )
 
@@ -36,12 +35,7 @@ def namespaces() -> Iterable[tuple[str, dict[str, Any]]]:
 
 def service_network(lookup: Lookup) -> Iterable[tuple[str, dict[str, Any]]]:
     """Yield (resource id, object) of where services get addresses: the ServiceCIDR, and IPAddresses of older services."""
-    spec = {"cidrs": [DEFAULT_NETWORK]}
-    metadata = {"name": DEFAULT_NAME}
-    yield (
-        SERVICE_CIDRS,
-        {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": metadata, "spec": spec},
-    )
+    yield SERVICE_CIDRS, default_service_cidr()
     for service in lookup.list("services"):
         for address in cluster_addresses_of(service):
             yield IP_ADDRESSES, ip_address_for(service, address)

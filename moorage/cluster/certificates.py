@@ -20,6 +20,7 @@ from moorage.cluster.config import API_SERVICE_ADDRESS, CLUSTER_DOMAIN
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
     from cryptography.hazmat.primitives.hashes import SHA256
 
     from moorage.controllers.certificate_requests import Wish
@@ -118,19 +119,15 @@ def ensure_front_proxy(pki: Pki, now: datetime, name: str) -> None:
     """
     if pki.front_proxy_client.exists():
         return
-    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     authority, authority_key = _authority("front-proxy-ca", now)
     key = ec.generate_private_key(ec.SECP256R1())
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    builder = _certificate(_name(name), authority.subject, key.public_key(), now)
     client = (
-        _certificate(_name(name), authority.subject, key, now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        _for_one(builder, ExtendedKeyUsageOID.CLIENT_AUTH, authority_key)
         .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .add_extension(identifier, critical=False)
         .sign(authority_key, _sha256())
     )
     _write(pki.front_proxy_authority, _pem(authority), mode=0o644)
@@ -147,7 +144,7 @@ def _authority(name: str, now: datetime) -> "tuple[x509.Certificate, EllipticCur
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _name(name)
     made = (
-        _certificate(subject, subject, key, now)
+        _certificate(subject, subject, key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_usage(signs=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -165,13 +162,10 @@ def _server_certificate(
 
     authority, authority_key = issuer
     key = ec.generate_private_key(ec.SECP256R1())
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    builder = _certificate(_name("kube-apiserver"), authority.subject, key.public_key(), now)
     builder = (
-        _certificate(_name("kube-apiserver"), authority.subject, key, now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        _for_one(builder, ExtendedKeyUsageOID.SERVER_AUTH, authority_key)
         .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(identifier, critical=False)
         .add_extension(x509.SubjectAlternativeName(_server_names(host)), critical=False)
     )
     return key, builder.sign(authority_key, _sha256())
@@ -188,19 +182,9 @@ def sign_request(pki: Pki, wish: "Wish") -> bytes:
     authority = x509.load_pem_x509_certificate(pki.authority.read_bytes())
     authority_key = load_pem_private_key(pki.authority_key.read_bytes(), password=None)
     assert isinstance(authority_key, EllipticCurvePrivateKey)  # noqa: S101 - as _make wrote it
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(request.subject)
-        .issuer_name(authority.subject)
-        .public_key(request.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(wish.now - SKEW)
-        .not_valid_after(min(wish.now + wish.lifetime, authority.not_valid_after_utc))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(identifier, critical=False)
-    )
+    until = min(wish.now + wish.lifetime, authority.not_valid_after_utc)
+    builder = _certificate(request.subject, authority.subject, request.public_key(), wish.now, until)
+    builder = _for_one(builder, ExtendedKeyUsageOID.CLIENT_AUTH, authority_key)
     signs, encrypts = "digital signature" in wish.usages, "key encipherment" in wish.usages
     if signs or encrypts:  # An extension that says nothing makes a certificate invalid.
         usage = _usage(signs=False, digital_signature=signs, key_encipherment=encrypts)
@@ -208,19 +192,38 @@ def sign_request(pki: Pki, wish: "Wish") -> bytes:
     return _pem(builder.sign(authority_key, _sha256()))
 
 
-def _certificate(
-    subject: "x509.Name", issuer: "x509.Name", key: "EllipticCurvePrivateKey", now: datetime
+def _for_one(
+    builder: "x509.CertificateBuilder", purpose: "x509.ObjectIdentifier", authority_key: "EllipticCurvePrivateKey"
 ) -> "x509.CertificateBuilder":
+    """Say that a certificate is of somebody who signs no others: for which purpose, and by whom it is signed."""
+    from cryptography import x509
+
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(identifier, critical=False)
+    )
+
+
+def _certificate(
+    subject: "x509.Name",
+    issuer: "x509.Name",
+    key: "CertificatePublicKeyTypes",
+    now: datetime,
+    until: datetime | None = None,
+) -> "x509.CertificateBuilder":
+    """Return a certificate to be signed. until: when it ends, after LIFETIME if nothing is said."""
     from cryptography import x509
 
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - SKEW)
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(until or now + LIFETIME)
     )
 
 

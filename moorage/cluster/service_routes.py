@@ -17,10 +17,9 @@ from typing import NamedTuple, Protocol
 from moorage.aio.entropy import Entropy
 from moorage.api.admission.webhooks.caller import ServiceReference
 from moorage.cluster.webhooks.faults import dial_fault, tls_fault
+from moorage.objects.endpoint_slices import SLICES, slices_of
 from moorage.objects.errors import StatusError
-from moorage.objects.metadata import Object, labels_of
-
-_SERVICE_NAME = "kubernetes.io/service-name"
+from moorage.objects.metadata import Object
 
 
 class Reader(Protocol):
@@ -108,9 +107,7 @@ async def _open_tls(
 
 
 def _ready(service: ServiceReference, port_name: str, reader: Reader) -> Iterator[Route]:
-    for slice_ in reader.list("endpointslices.discovery.k8s.io", service.namespace):
-        if labels_of(slice_).get(_SERVICE_NAME) != service.name:
-            continue
+    for slice_ in slices_of(service.name, reader.list(SLICES, service.namespace)):
         ports = [each for each in slice_.get("ports") or () if (each.get("name") or "") == port_name]
         if not ports or not ports[0].get("port"):
             continue

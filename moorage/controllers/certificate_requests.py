@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from moorage.controllers.rule import Controller, Decision, View
 from moorage.objects.actions import SetStatus
-from moorage.objects.metadata import Object, Ref, condition_of, format_time
+from moorage.objects.metadata import Object, Ref, format_time, is_condition_true
 
 RESOURCE: Final = "certificatesigningrequests.certificates.k8s.io"
 API_CLIENT: Final = "kubernetes.io/kube-apiserver-client"
@@ -59,9 +59,9 @@ def decide(sign: Signer, request: Object, now: datetime) -> Decision:
     status: dict[str, Any] = request.get("status") or {}
     if spec.get("signerName") != API_CLIENT:
         return Decision(because="somebody else signs it")
-    if status.get("certificate") or _is_true(request, "Failed"):
+    if status.get("certificate") or is_condition_true(request, "Failed"):
         return Decision(because="it has been answered")
-    if not _is_true(request, "Approved") or _is_true(request, "Denied"):
+    if not is_condition_true(request, "Approved") or is_condition_true(request, "Denied"):
         return Decision(because="nobody has approved it")
     problem = problem_of(spec.get("usages") or ())
     if problem:
@@ -88,10 +88,6 @@ def lifetime_for(seconds: int | None) -> timedelta:
     """Return how long a certificate lives for which so many seconds were asked."""
     asked = LONGEST if seconds is None else min(LONGEST, max(SHORTEST, timedelta(seconds=seconds)))
     return asked if asked < _LONG else asked - _SKEW
-
-
-def _is_true(request: Object, condition: str) -> bool:
-    return (condition_of(request, condition) or {}).get("status") == "True"
 
 
 def controller_for(sign: Signer) -> Controller:

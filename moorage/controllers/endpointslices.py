@@ -29,6 +29,7 @@ from moorage.controllers.endpoints import (
 from moorage.controllers.rule import Controller, Decision, Index, View
 from moorage.objects import pods as pod_facts
 from moorage.objects.actions import Action, Create, Delete, Update
+from moorage.objects.endpoint_slices import SERVICE_NAME, SLICES
 from moorage.objects.metadata import (
     Object,
     Ref,
@@ -42,8 +43,6 @@ from moorage.objects.metadata import (
 )
 from moorage.objects.workloads import ref_of
 
-SLICES: Final = "endpointslices.discovery.k8s.io"
-SERVICE_NAME: Final = "kubernetes.io/service-name"
 SLICE_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
 SKIP_MIRROR: Final = "endpointslice.kubernetes.io/skip-mirror"
 LEADER: Final = "control-plane.alpha.kubernetes.io/leader"

@@ -35,10 +35,8 @@ from moorage.objects.metadata import (
     revision_of,
     uid_of,
 )
+from moorage.objects.object_meta import FOREGROUND, ORPHAN
 from moorage.objects.workloads import ref_of
-
-FOREGROUND: Final = "foregroundDeletion"
-ORPHAN: Final = "orphan"
 
 #: Resources whose objects are never collected. Source: DefaultIgnoredResources.
 IGNORED: Final = frozenset({"events", "events.events.k8s.io"})

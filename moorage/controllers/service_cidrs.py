@@ -27,11 +27,11 @@ from moorage.objects.metadata import (
 )
 from moorage.objects.service_networks import (
     DEFAULT_NAME,
-    DEFAULT_NETWORK,
     IP_ADDRESSES,
     MANAGED_LABEL,
     MANAGER,
     SERVICE_CIDRS,
+    default_service_cidr,
 )
 
 FINALIZER: Final = "networking.k8s.io/service-cidr-finalizer"
@@ -71,7 +71,9 @@ def decide(observed: Observed, now: datetime) -> Decision:
     """Hold it, say that it is ready, or let it go."""
     service_cidr = observed.service_cidr
     if service_cidr is None:
-        return Decision((Create(SERVICE_CIDRS, _default()),), because="every cluster has its own ServiceCIDR")
+        return Decision(
+            (Create(SERVICE_CIDRS, default_service_cidr()),), because="every cluster has its own ServiceCIDR"
+        )
     if is_terminating(service_cidr):
         return _decide_terminating(observed, service_cidr, now)
     actions: list[Action] = []
@@ -114,15 +116,6 @@ def _covers(outer: Any, inner: Any) -> bool:
 
 def _networks(service_cidr: Object) -> list[Any]:
     return [ipaddress.ip_network(text) for text in (service_cidr.get("spec") or {}).get("cidrs") or ()]
-
-
-def _default() -> Object:
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "ServiceCIDR",
-        "metadata": {"name": DEFAULT_NAME},
-        "spec": {"cidrs": [DEFAULT_NETWORK]},
-    }
 
 
 def _ref(service_cidr: Object) -> Ref:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["decode_go", "go_text", "go_type"]
+__all__ = ["decode_go", "go_text", "go_type", "shown_kind"]
 
 
 def go_text(value: Any) -> str:
@@ -71,3 +71,9 @@ def _json_problem(text: str) -> str:
     if stripped[0] in '{["-0123456789':
         return "unexpected end of JSON input"
     return f"invalid character '{stripped[0]}' looking for beginning of value"
+
+
+def shown_kind(obj: Mapping[str, Any]) -> str:
+    """Return the kind of an object as Go prints it: `example.com/v1, Kind=Widget`, `/v1, Kind=Pod`."""
+    group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
+    return f"{group}/{version}, Kind={obj.get('kind') or ''}"

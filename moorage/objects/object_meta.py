@@ -28,8 +28,11 @@ from moorage.objects.validation import (
 #: The longest keys and values of all annotations together.
 ANNOTATIONS_MOST_BYTES = 256 * 1024
 
+#: Finalizers by which the garbage collector is asked to treat dependents before their owner goes.
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+
 #: Finalizers that need no domain.
-STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+STANDARD_FINALIZERS = frozenset({"kubernetes", ORPHAN, FOREGROUND})
 
 _IMMUTABLE = "field is immutable"
 
@@ -211,7 +214,7 @@ def validate_finalizers(path: str, finalizers: list[str]) -> list[Cause]:
     for finalizer in finalizers:
         if problems := qualified_name_problems(finalizer):
             causes += each_invalid(path, finalizer, problems)
-    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+    if ORPHAN in finalizers and FOREGROUND in finalizers:
         causes.append(invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"))
     return causes
 

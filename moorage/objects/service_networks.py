@@ -70,6 +70,16 @@ def ready_networks(service_cidrs: Sequence[Object]) -> Sequence[Network]:
     return tuple(network_of(text) for text in dict.fromkeys(texts))
 
 
+def default_service_cidr() -> dict[str, Any]:
+    """Return the ServiceCIDR that every cluster has."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": DEFAULT_NAME},
+        "spec": {"cidrs": [DEFAULT_NETWORK]},
+    }
+
+
 def cluster_addresses_of(service: Object | None) -> tuple[str, ...]:
     """Return the cluster addresses that a service has: none if it is headless, or another name for something else."""
     spec = (service or {}).get("spec") or {}

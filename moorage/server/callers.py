@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote
 
 from moorage.api.authentication import Certificate, Credentials
-from moorage.api.authorization import Attributes
 from moorage.api.request import User
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import BadRequest, Forbidden
 
 if TYPE_CHECKING:

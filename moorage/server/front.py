@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from moorage.aio.clock import Clock
 from moorage.aio.entropy import Entropy
 from moorage.api.answers import Answer, Page, WatchChange
-from moorage.api.authorization import Attributes
 from moorage.api.deprecations import deprecation_of
 from moorage.api.request import Draft, Request, User
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import BadRequest, not_found
 from moorage.objects.kinds import Resource, group_order
 from moorage.server import decoding, errors, negotiation

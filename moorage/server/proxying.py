@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moorage.api.request import Request
 from moorage.objects.encoded import Encoded
+from moorage.objects.endpoint_slices import SERVICE_NAME, SLICES
 from moorage.objects.errors import BadRequest, ServiceUnavailable
 from moorage.objects.kinds import Resource, builtin
 from moorage.objects.metadata import Object
@@ -24,8 +25,6 @@ from moorage.server.requests import Call
 
 if TYPE_CHECKING:
     from moorage.server.front import Front
-
-_SLICES = "endpointslices.discovery.k8s.io"
 
 #: The port of a node's own server.
 KUBELET_PORT = "10250"
@@ -127,8 +126,8 @@ async def _endpoint(front: "Front", call: Call, resource: Resource, target: Targ
         if found is None:
             raise ServiceUnavailable(f'no service port {port} found for service "{target.name}"')
         port = found.get("name") or ""
-    query = {"labelSelector": f"kubernetes.io/service-name={target.name}"}
-    slices = await front.parts.api.list(_request(call, "list", builtin(_SLICES), "", query))
+    query = {"labelSelector": f"{SERVICE_NAME}={target.name}"}
+    slices = await front.parts.api.list(_request(call, "list", builtin(SLICES), "", query))
     candidates = list(_candidates([item.object for item in slices.items], port, call.target.namespace))
     while candidates:
         index = int(front.parts.entropy.fraction() * len(candidates))

@@ -18,16 +18,12 @@ from moorage.objects.metadata import (
     parse_time,
     uid_of,
 )
+from moorage.objects.object_meta import FOREGROUND
 from moorage.objects.pods import JOB_FINALIZER, claims_of, is_finished, node_of
-from moorage.objects.volumes import claim_ref_of
+from moorage.objects.volumes import CLAIM_PROTECTION, VOLUME_PROTECTION, claim_ref_of
 from moorage.why.cause import Cause, cut, kubectl
 from moorage.why.places import is_absent_or_silent
 from moorage.why.world import World
-
-CLAIM_PROTECTION: Final = "kubernetes.io/pvc-protection"
-VOLUME_PROTECTION: Final = "kubernetes.io/pv-protection"
-FOREGROUND: Final = "foregroundDeletion"
-ORPHAN: Final = "orphan"
 
 #: Conditions of a namespace that tell what is in its way, the deepest first.
 _NAMESPACE: Final = (

@@ -7,7 +7,6 @@ from moorage.objects.metadata import (
     Object,
     Ref,
     condition_of,
-    controller_of,
     is_condition_true,
     metadata_of,
     name_of,
@@ -28,11 +27,7 @@ def explain(job: Object, world: World) -> Cause | None:
     show = kubectl(f"describe job {name}", namespace)
     if is_condition_true(job, "Complete"):
         return None
-    pods = [
-        pod
-        for pod in world.list("pods", namespace)
-        if (controller_of(pod) or {}).get("uid") == metadata_of(job).get("uid")
-    ]
+    pods = world.controlled("pods", job)
     failed = condition_of(job, "Failed") or condition_of(job, "FailureTarget")
     if failed is not None and failed.get("status") == "True":
         ended = next((pod for pod in reversed(pods) if is_failed(pod)), None)

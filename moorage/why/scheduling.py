@@ -5,9 +5,9 @@ The texts are those of the scheduler's plugins (moorage.scheduler), the same in 
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from moorage.objects.metadata import Object, Ref, condition_of, name_of, namespace_of
+from moorage.objects.metadata import Object, Ref, condition_of, labels_of, name_of, namespace_of
 from moorage.objects.nodes import is_unschedulable
 from moorage.objects.pods import claims_of, spec_of
 from moorage.objects.volumes import class_of, is_fully_bound, is_reachable_from, volume_name_of
@@ -128,7 +128,7 @@ def _tied(pod: Object, world: World, says: str) -> Cause | None:
         if volume is None:
             return Cause(says, holder=ref)
         nodes = world.list("nodes")
-        reaching = [each for each in nodes if is_reachable_from(volume, _labels(each), name_of(each))]
+        reaching = [each for each in nodes if is_reachable_from(volume, labels_of(each), name_of(each))]
         if len(reaching) == len(nodes):
             continue
         if len(reaching) == 1:
@@ -143,10 +143,6 @@ def _tied(pod: Object, world: World, says: str) -> Cause | None:
 def tell_rest(says: str) -> str:
     """Return the sentence without its beginning "is Pending: "."""
     return says.removeprefix("is Pending: ")
-
-
-def _labels(node: Object) -> Mapping[str, Any]:
-    return (node.get("metadata") or {}).get("labels") or {}
 
 
 def _no_claim(ref: Ref) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from moorage.controllers.endpoints import has_pods, publishes_unready, target_port
+from moorage.objects.endpoint_slices import SLICES, slices_of
 from moorage.objects.metadata import Object, Ref, labels_of, name_of, namespace_of
 from moorage.objects.pods import is_active, is_ready
 from moorage.why.cause import Cause, count, kubectl
@@ -11,7 +12,6 @@ from moorage.why.world import World
 
 #: The label of Services that belong to the cluster, as DNS.
 CLUSTER_SERVICE: Final = "kubernetes.io/cluster-service"
-SLICES: Final = "endpointslices.discovery.k8s.io"
 
 
 def explain(service: Object, world: World) -> Cause | None:
@@ -20,7 +20,7 @@ def explain(service: Object, world: World) -> Cause | None:
     if spec.get("type") == "ExternalName":
         return None
     if not has_pods(service):
-        slices = [s for s in world.list(SLICES, namespace) if labels_of(s).get("kubernetes.io/service-name") == name]
+        slices = slices_of(name, world.list(SLICES, namespace))
         if any(each.get("endpoints") for each in slices) or is_of_the_cluster(service):
             return None
         return Cause(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from moorage.api.authorization import Attributes, Rbac, missing_rules
+from moorage.api.authorization import Rbac, missing_rules
 from moorage.api.request import User
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import Forbidden
 from tests.api.objects_at_hand import ObjectsAtHand
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from moorage.api.authorization import Attributes, Rbac
+from moorage.api.authorization import Rbac
 from moorage.api.bootstrap_policy import bootstrap_objects
 from moorage.api.request import User
+from moorage.objects.attributes import Attributes
 from moorage.objects.policy_rules import aggregated_rules
 from tests.api.objects_at_hand import ObjectsAtHand
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from moorage.api.authorization import Attributes, Rbac
+from moorage.api.authorization import Rbac
 from moorage.api.bootstrap_policy import bootstrap_objects
 from moorage.api.node_authorizer import NodeAuthorizer
 from moorage.api.request import User
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import Forbidden
 from tests.api.objects_at_hand import ObjectsAtHand
 

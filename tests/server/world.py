@@ -14,11 +14,11 @@ from moorage.aio.entropy import seeded
 from moorage.aio.signal import Signal
 from moorage.api.answers import Answer, Page, WatchChange
 from moorage.api.authentication import ANONYMOUS, Credentials
-from moorage.api.authorization import Attributes
 from moorage.api.discovery import Discovery, version_info
 from moorage.api.openapi import OpenApi
 from moorage.api.request import Request, User
 from moorage.api.resources import Resources
+from moorage.objects.attributes import Attributes
 from moorage.objects.encoded import Encoded, encode, with_revision
 from moorage.objects.errors import BadRequest, Expired, Forbidden, Unauthorized, not_found
 from moorage.objects.protobuf import decode

@@ -8,9 +8,10 @@ import binascii
 from typing import cast
 
 from moorage.api.admission.refusals import refused
-from moorage.api.authorization import Attributes, Revisions, rbac_over
+from moorage.api.authorization import Revisions, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Request
+from moorage.objects.attributes import Attributes
 from moorage.objects.metadata import Object, condition_of
 
 RESOURCES = frozenset({"certificatesigningrequests.certificates.k8s.io"})

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from moorage.objects.go_values import shown_kind
 from moorage.objects.metadata import Object
 
 _VERSIONS: Final = ("v1", "v1beta1")
@@ -60,12 +61,6 @@ def converted_objects(
     if len(found) != len(objects):
         raise Unconverted(f"conversion webhook for {shown} returned {len(found)} objects, expected {len(objects)}")
     return [_checked(new, old, api_version) for new, old in zip(found, objects, strict=True)]
-
-
-def shown_kind(obj: Mapping[str, Any]) -> str:
-    """Return the kind of an object as Go prints it: `example.com/v1, Kind=Widget`."""
-    group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
-    return f"{group}/{version}, Kind={obj.get('kind') or ''}"
 
 
 def _objects(answer: bytes, version: str, uid: str) -> Sequence[Any]:

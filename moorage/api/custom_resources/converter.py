@@ -16,9 +16,9 @@ from moorage.api.custom_resources.conversion_reviews import (
     converted_objects,
     review_of,
     review_version,
-    shown_kind,
 )
 from moorage.objects.errors import PlainError
+from moorage.objects.go_values import shown_kind
 from moorage.objects.metadata import Object
 
 #: How many objects one review asks for.

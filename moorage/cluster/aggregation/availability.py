@@ -19,8 +19,9 @@ from moorage.cluster.aggregation.fetching import Failed, fault_of, openapi_of, r
 from moorage.cluster.aggregation.remotes import PREFIX, Remote, Remotes
 from moorage.controllers.api_service_availability import PASSED, failed_check, problem_of, with_finding
 from moorage.objects.api_services import RESOURCE
+from moorage.objects.endpoint_slices import SLICES, slices_of
 from moorage.objects.errors import Conflict, NotFound
-from moorage.objects.metadata import Object, labels_of, revision_of
+from moorage.objects.metadata import Object, revision_of
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ RETRY: Final = Backoff(first=0.5, most=AGAIN_SECONDS)
 #: How long changes are collected.
 PAUSE_SECONDS: Final = 0.05
 
-_SERVICES, _SLICES = "services", "endpointslices.discovery.k8s.io"
 _WATCHED: Final = (PREFIX, "core/services", "discovery.k8s.io/endpointslices")
 
 
@@ -75,9 +75,8 @@ class Availability:
         if api_service is None:
             return
         namespace, name, _ = remote.service
-        service = self._lookup.get(_SERVICES, namespace, name)
-        listed = self._lookup.list(_SLICES, namespace)
-        slices = [each for each in listed if labels_of(each).get("kubernetes.io/service-name") == name]
+        service = self._lookup.get("services", namespace, name)
+        slices = slices_of(name, self._lookup.list(SLICES, namespace))
         facts = (api_service["spec"], service and revision_of(service), [revision_of(each) for each in slices])
         before, due, failures = self._seen.get(remote.name, (None, 0.0, 0))
         if facts == before and self._clock.monotonic() < due:

@@ -6,9 +6,8 @@ Source: pkg/proxy (v1.37): ready endpoints; when none is ready, those that still
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from moorage.objects.endpoint_slices import SERVICE_NAME
 from moorage.objects.metadata import Object, labels_of, name_of, namespace_of
-
-SERVICE_NAME = "kubernetes.io/service-name"
 
 
 class Backend(NamedTuple):

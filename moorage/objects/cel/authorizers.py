@@ -6,27 +6,14 @@ Source: apiserver/pkg/cel/library/authz.go (v1.37).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from moorage.objects.attributes import Attributes
 from moorage.objects.cel.values import EvaluationError
 from moorage.objects.validation import dns1123_label_problems, dns1123_subdomain_problems
 
-
-class Query(NamedTuple):
-    """What somebody wants to do. `path` is set for pages that are no resources, and then nothing else but the verb."""
-
-    verb: str
-    group: str = ""
-    version: str = ""
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
-
-
 #: Tells whether a user may, and why.
-Ask = Callable[[Any, Query], tuple[bool, str]]
+Ask = Callable[[Any, Attributes], tuple[bool, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +30,7 @@ class Check:
     """A question that still lacks its verb. kind: path, group or resource."""
 
     authorizer: Authorizer
-    query: Query
+    query: Attributes
     kind: str
 
     def with_(self, **changes: str) -> "Check":
@@ -62,7 +49,7 @@ class Ruling:
 def _path(authorizer: Authorizer, path: str) -> Check:
     if not path:
         raise EvaluationError("path must not be empty")
-    return Check(authorizer, Query("", path=path), "path")
+    return Check(authorizer, Attributes("", path=path), "path")
 
 
 def _service_account(authorizer: Authorizer, namespace: str, name: str) -> Authorizer:
@@ -86,7 +73,7 @@ def _check(check: Check, verb: str) -> Ruling:
 #: name -> what it does; a method's receiver is its first argument. Selectors narrow nothing: RBAC does not know them.
 AUTHORIZATION: Final[Mapping[str, Callable[..., Any]]] = {
     "path": _path,
-    "group": lambda it, group: Check(it, Query("", group=group), "group"),
+    "group": lambda it, group: Check(it, Attributes("", group=group), "group"),
     "serviceAccount": _service_account,
     "resource": _resource,
     "subresource": lambda it, subresource: it.with_(subresource=subresource),

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from moorage.api.admission.policies.params import Misconfigured, source_of
-from moorage.api.authorization import SUPERUSERS, Attributes, Rbac, Revisions, rbac_over
+from moorage.api.authorization import SUPERUSERS, Rbac, Revisions, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import Request, User
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import invalid
 from moorage.objects.metadata import Object, name_of
 from moorage.objects.validation import forbidden

@@ -8,10 +8,11 @@ from typing import Any
 
 from moorage.api.admission.policies.calls import Call, shown_namespace
 from moorage.api.admission.webhooks.reviews import as_version
-from moorage.api.authorization import Attributes, Revisions, rbac_over
+from moorage.api.authorization import Revisions, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.request import User
-from moorage.objects.cel.authorizers import Authorizer, Check, Query
+from moorage.objects.attributes import Attributes
+from moorage.objects.cel.authorizers import Authorizer, Check
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object
 
@@ -20,8 +21,8 @@ def authorizer_for(lookup: Revisions, user: User) -> Authorizer:
     """Return the authorizer that answers for a user."""
     rbac = rbac_over(lookup)
 
-    def ask(subject: User, query: Query) -> tuple[bool, str]:
-        verdict = rbac.judge(subject, Attributes(*query))
+    def ask(subject: User, query: Attributes) -> tuple[bool, str]:
+        verdict = rbac.judge(subject, query)
         return verdict.allowed, verdict.reason
 
     return Authorizer(ask, user, _service_account)
@@ -35,7 +36,9 @@ def _service_account(namespace: str, name: str) -> User:
 def variables_of(call: Call, matched: Resource, param: Object | None, authorizer: Authorizer) -> Mapping[str, Any]:
     """Return the variables that do not depend on where an expression stands. matched: as what a rule took the call."""
     resource = call.resource
-    query = Query("", resource.group, resource.version, resource.plural, call.subresource, call.namespace, call.name)
+    query = Attributes(
+        "", resource.group, resource.version, resource.plural, call.subresource, call.namespace, call.name
+    )
     return {
         "object": as_version(call.obj, call, matched),
         "oldObject": as_version(call.old, call, matched),

@@ -13,6 +13,7 @@ import orjson
 
 from moorage.api.admission.policies.calls import Call
 from moorage.api.conversion import converted, is_converted, stored
+from moorage.objects.go_values import shown_kind
 from moorage.objects.kinds import Resource
 from moorage.objects.metadata import Object
 
@@ -104,12 +105,6 @@ def read_review(answer: bytes) -> Mapping[str, Any]:
     if not isinstance(review, Mapping):
         raise BadAnswer("failed to call webhook: couldn't get version/kind; json parse error: the answer is no object")
     return review
-
-
-def shown_kind(obj: Mapping[str, Any]) -> str:
-    """Return the kind of an object as Go prints it: `admission.k8s.io/v1, Kind=AdmissionReview`."""
-    group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
-    return f"{group}/{version}, Kind={obj.get('kind') or ''}"
 
 
 def _check(review: Mapping[str, Any], response: Mapping[str, Any], uid: str, *, mutating: bool) -> None:

@@ -7,10 +7,11 @@ Source: pkg/registry/rbac/{role,clusterrole,rolebinding,clusterrolebinding}/poli
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from moorage.api.authorization import SUPERUSERS, Attributes, Rbac, Revisions, missing_rules, rbac_over
+from moorage.api.authorization import SUPERUSERS, Rbac, Revisions, missing_rules, rbac_over
 from moorage.api.kind_rules import Lookup
 from moorage.api.kinds.rbac.bindings import GROUP
 from moorage.api.request import Request, User
+from moorage.objects.attributes import Attributes
 from moorage.objects.errors import Forbidden, not_found
 from moorage.objects.metadata import Object, name_of
 from moorage.objects.validation import go_quoted
